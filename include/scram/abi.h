@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * What the BPF programs and userspace share: fixed-width types only, every size asserted. The maps of these
+ * structs are pinned under <bpffs>/scram/v<SC_SCHEMA>/ and may be read by anyone with bpftool; their
+ * field names are documentation. A change of layout raises SC_SCHEMA and so makes a new pin path.
+ *
+ * A slot is the index of one cgroup in the maps nodes, counts, kernel and tasks. It is taken when the cgroup is
+ * made (or seeded when the agent starts), and given back by userspace some time after the cgroup is gone.
+ */
+#pragma once
+
+#ifndef __BPF__
+#include <linux/types.h>
+#endif
+
+#define SC_SCHEMA 1
+
+/* Ancestors counted for one event, the cgroup itself included. Deeper cgroups count into their ancestor
+ * of this depth below the supervised root (struct sc_stats too_deep). */
+#define SC_DEPTH_MAX 16
+
+/* Bucket i of the connect histogram holds latencies below 2^i * 64 us; the last holds the rest. */
+#define SC_LATENCY_BUCKETS 12
+
+#define SC_SLOT_NONE 0xffffffffU
+
+enum sc_node_flag {
+	SC_NODE_BORN = 1 << 0, /* its mkdir was seen: counts are from birth, not from a seed */
+	SC_NODE_GONE = 1 << 1, /* its rmdir was seen */
+};
+
+/* Map `nodes`: the cgroup tree. Written by BPF; userspace writes `killing` only. */
+struct sc_node {
+	__u64 cgroup_id; /* kernfs id, never used again within a boot; 0 = the slot is free */
+	__u64 parent_id;
+	__u64 born_ns; /* CLOCK_MONOTONIC of mkdir, or of the seed */
+	__u64 gone_ns; /* CLOCK_MONOTONIC of rmdir; 0 = exists */
+	__u32 flags;   /* enum sc_node_flag */
+	__u32 level;   /* depth below the hierarchy's root, which is 0 */
+	__u32 killing; /* userspace: not 0 while scram kills this cgroup, so that its deaths are expected */
+	__u32 ancestors; /* entries used below; the first is this slot itself, then its parent, ... */
+	__u32 ancestor[SC_DEPTH_MAX];
+};
+_Static_assert(sizeof(struct sc_node) == 48 + 4 * SC_DEPTH_MAX, "no padding");
+
+/* Map `counts`: one field per COUNTS signal of signals.def, subtree included. Gauges are signed. */
+struct sc_counts {
+#define SC_FIELD_COUNTS(symbol) __s64 symbol;
+#define SC_FIELD_KERNEL(symbol)
+#define SC_FIELD_TASKS(symbol)
+#define SC_FIELD_AGENT(symbol)
+#define SC_FIELD_APP(symbol)
+#define SC_SIGNAL(symbol, name, source, type, unit, text) SC_FIELD_##source(symbol)
+#include <scram/signals.def>
+#undef SC_SIGNAL
+#undef SC_FIELD_COUNTS
+#undef SC_FIELD_KERNEL
+#undef SC_FIELD_TASKS
+#undef SC_FIELD_AGENT
+#undef SC_FIELD_APP
+	__u32 tcp_connect_latency[SC_LATENCY_BUCKETS];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct sc_counts) == 192, "whole cache lines, no surprise growth");
+
+enum sc_psi_resource { SC_PSI_CPU, SC_PSI_MEMORY, SC_PSI_IO, SC_PSI_COUNT };
+
+struct sc_psi {
+	__u64 avg[3];    /* 10 s, 60 s, 300 s; kernel fixed point, 2048 = all the time; not decayed */
+	__u64 total_ns;  /* moves every 2 s */
+};
+
+enum sc_kernel_flag {
+	SC_KERNEL_PSI = 1 << 0,        /* the psi fields are valid */
+	SC_KERNEL_CPU = 1 << 1,        /* cpu_usage_ns is valid */
+	SC_KERNEL_MEMORY = 1 << 2,     /* mem_current_pages is valid */
+	SC_KERNEL_MEMORY_MAX = 1 << 3, /* mem_max_pages is valid and not `max` */
+	SC_KERNEL_PIDS = 1 << 4,       /* pids_current is valid */
+	SC_KERNEL_POPULATED = 1 << 5,
+	SC_KERNEL_FROZEN = 1 << 6,
+};
+
+/* Map `kernel`: what the cgroup iterator read in its last pass over the cgroup. */
+struct sc_kernel {
+	__u64 pass_ns; /* CLOCK_MONOTONIC when this entry was filled; 0 = never */
+	__u64 psi_updated_ns; /* when the kernel last updated the averages (clock of sched_clock) */
+	struct sc_psi psi_some[SC_PSI_COUNT];
+	struct sc_psi psi_full[SC_PSI_COUNT];
+	__u64 cpu_usage_ns;
+	__u64 mem_current_pages;
+	__u64 mem_max_pages;
+	__u64 pids_current;
+	__u32 flags; /* enum sc_kernel_flag */
+	__u32 unused[5];
+};
+_Static_assert(sizeof(struct sc_kernel) == 264, "no padding");
+
+/* Map `tasks`: what the task iterator found in its last pass; `pass` tells entries of older passes apart. */
+struct sc_tasks {
+	__u64 pass;
+	__u64 oldest_start_ns; /* CLOCK_BOOTTIME start of the oldest process alive; 0 = none */
+	__u32 dstate;
+	__u32 processes; /* thread-group leaders alive in the subtree: an independent count of proc.alive */
+};
+_Static_assert(sizeof(struct sc_tasks) == 24, "no padding");
+
+/* Map `stats`, one entry: everything that could not be stored. Userspace reads it each tick. */
+struct sc_stats {
+	__u64 wake_attempts; /* wake records tried; attempts = received + lost */
+	__u64 wake_lost;
+	__u64 slots_exhausted;  /* cgroups that found no free slot: counted into their nearest ancestor */
+	__u64 too_deep;         /* cgroups below SC_DEPTH_MAX: likewise */
+	__u64 ids_full;         /* cgroups that could not be entered into the id map: their events are lost */
+	__u64 processes_full;   /* processes that could not be remembered: alive and zombies are too low */
+	__u64 connects_full;    /* connects whose start could not be remembered: no latency */
+	__u64 events_unplaced;  /* events of a supervised cgroup that found no slot */
+};
+
+enum sc_wake_kind {
+	SC_WAKE_CRASH,     /* a process died of a crash signal or of a SIGKILL that is not scram's */
+	SC_WAKE_EXIT,      /* a process exited with a status other than 0 */
+	SC_WAKE_OOM,       /* the OOM killer chose a process */
+	SC_WAKE_MADE,      /* cgroup made: userspace should learn its path */
+	SC_WAKE_GONE,      /* cgroup removed */
+	SC_WAKE_EMPTY,     /* cgroup became unpopulated */
+	SC_WAKE_KIND_COUNT
+};
+
+/* Ring buffer `wakes`: tells the loop to look early at one slot; never a source of counts. */
+struct sc_wake {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 cgroup_id;
+	__u32 slot;
+	__u32 kind; /* enum sc_wake_kind */
+};
+_Static_assert(sizeof(struct sc_wake) == 24, "no padding");

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# Test binaries: one per suite, every file of the suite linked in, run by scripts/test.
+CRITERION := $(shell pkg-config --libs criterion 2>/dev/null)
+TEST_CFLAGS = $(SC_CFLAGS) -Itests -Wno-missing-prototypes -Wno-null-dereference $(PKG_CFLAGS)
+test_objs = $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard $(1))))
+
+UNIT_CORE := $(call test_objs,$(foreach r,$(CORE_ROOMS),tests/unit/$(r)/*.c))
+UNIT_REST := $(call test_objs,$(foreach r,$(OTHER_ROOMS),tests/unit/$(r)/*.c))
+HARNESS := $(call test_objs,tests/harness/*.c)
+
+$(B)/obj/tests/%.o: tests/%.c | $(B)/gen/version.h
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -c -o $@ $<
+
+$(B)/tests/unit-core: $(UNIT_CORE) $(B)/libscram-core.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(CRITERION) -lm
+
+$(B)/tests/unit-rest: $(UNIT_REST) $(HARNESS) $(B)/libscram.a $(B)/libscram-core.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(CRITERION) $(PKG_LIBS)
+
+# tests/bpf and tests/live: real kernel, root.
+$(B)/tests/bpf: $(call test_objs,tests/bpf/*.c) $(HARNESS) $(B)/libscram.a $(B)/libscram-core.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(CRITERION) $(PKG_LIBS)
+
+$(B)/tests/live: $(call test_objs,tests/live/*.c) $(HARNESS) $(B)/libscram.a $(B)/libscram-core.a $(B)/scram
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $(filter-out $(B)/scram,$^) $(CRITERION) $(PKG_LIBS)

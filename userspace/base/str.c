@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include "base/diag.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#define DISTANCE_MAX 32
+
+void sc_str_init(struct sc_str *s, char *buf, size_t size)
+{
+	SC_ASSERT(size >= 1);
+	*s = (struct sc_str){.data = buf, .cap = size};
+	buf[0] = '\0';
+}
+
+void sc_str_init_heap(struct sc_str *s)
+{
+	static char empty[1];
+
+	*s = (struct sc_str){.data = empty, .cap = 0, .heap = true};
+}
+
+void sc_str_done(struct sc_str *s)
+{
+	if (s->heap && s->cap)
+		free(s->data);
+	*s = (struct sc_str){0};
+}
+
+void sc_str_reset(struct sc_str *s)
+{
+	s->len = 0;
+	s->truncated = false;
+	if (s->cap)
+		s->data[0] = '\0';
+}
+
+static bool make_room(struct sc_str *s, size_t n)
+{
+	size_t want = s->len + n + 1;
+	size_t cap;
+	char *data;
+
+	if (want <= s->cap)
+		return true;
+	if (!s->heap)
+		return false;
+	cap = SC_MAX(s->cap * 2, (size_t)256);
+	cap = SC_MAX(cap, want);
+	data = realloc(s->cap ? s->data : NULL, cap);
+	if (!data)
+		return false;
+	data[s->len] = '\0';
+	s->data = data;
+	s->cap = cap;
+	return true;
+}
+
+void sc_str_addn(struct sc_str *s, const char *text, size_t n)
+{
+	if (s->truncated)
+		return;
+	if (!make_room(s, n)) {
+		s->truncated = true;
+		n = s->cap ? s->cap - 1 - s->len : 0;
+	}
+	if (n == 0)
+		return;
+	memcpy(s->data + s->len, text, n);
+	s->len += n;
+	s->data[s->len] = '\0';
+}
+
+void sc_str_add(struct sc_str *s, const char *text)
+{
+	sc_str_addn(s, text, strlen(text));
+}
+
+void sc_str_addf(struct sc_str *s, const char *fmt, ...)
+{
+	char small[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
+	va_end(ap);
+	SC_ASSERT(n >= 0);
+	if ((size_t)n < sizeof(small)) {
+		sc_str_addn(s, small, (size_t)n);
+		return;
+	}
+	if (!make_room(s, (size_t)n)) {
+		sc_str_addn(s, small, sizeof(small) - 1);
+		s->truncated = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(s->data + s->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	s->len += (size_t)n;
+}
+
+void sc_str_add_printable(struct sc_str *s, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\\')
+			sc_str_addn(s, "\\\\", 2);
+		else if (c >= 0x20 && c < 0x7f)
+			sc_str_addn(s, text + i, 1);
+		else
+			sc_str_addf(s, "\\x%02x", c);
+	}
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629: no surrogates, no overlong form), or 0. */
+static size_t utf8_length(const unsigned char *p, size_t n, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	uint32_t c = len == 1 ? p[0] : len == 0 ? 0 : p[0] & (0xffu >> (len + 1));
+
+	if (len == 0 || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if (p[i] >> 6 != 2)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*code = c;
+	return len;
+}
+
+/* Code points that change how the rest of a line is shown: C1 controls, bidi marks, line separators. */
+static bool is_deceptive(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
+}
+
+void sc_str_add_json(struct sc_str *s, const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t code = 0;
+	size_t len;
+
+	for (size_t i = 0; i < n; i += len) {
+		len = utf8_length(p + i, n - i, &code);
+		if (len == 0) {
+			sc_str_addf(s, "\\u%04x", p[i]);
+			len = 1;
+		} else if (is_deceptive(code)) {
+			sc_str_addf(s, "\\u%04x", code);
+		} else {
+			if (code == '"' || code == '\\')
+				sc_str_addn(s, "\\", 1);
+			sc_str_addn(s, text + i, len);
+		}
+	}
+}
+
+bool sc_strcopy(char *dst, size_t size, const char *src)
+{
+	size_t n = strnlen(src, size);
+
+	SC_ASSERT(size >= 1);
+	if (n == size)
+		n = size - 1;
+	memcpy(dst, src, n);
+	dst[n] = '\0';
+	return src[n] == '\0';
+}
+
+unsigned int sc_str_distance(const char *a, const char *b)
+{
+	unsigned int row[DISTANCE_MAX + 1];
+	size_t la = strnlen(a, DISTANCE_MAX);
+	size_t lb = strnlen(b, DISTANCE_MAX);
+
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = (unsigned int)j;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = (unsigned int)i;
+		for (size_t j = 1; j <= lb; j++) {
+			unsigned int above = row[j];
+			unsigned int best = diagonal + (a[i - 1] != b[j - 1]);
+
+			best = SC_MIN(best, above + 1);
+			best = SC_MIN(best, row[j - 1] + 1);
+			row[j] = best;
+			diagonal = above;
+		}
+	}
+	return row[lb];
+}
+
+int sc_diag_set(struct sc_diag *diag, int err, unsigned int line, unsigned int column,
+		const char *fmt, ...)
+{
+	char raw[SC_DIAG_TEXT_MAX];
+	struct sc_str text;
+	va_list ap;
+
+	if (!diag)
+		return err;
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	diag->line = line;
+	diag->column = column;
+	sc_str_init(&text, diag->text, sizeof(diag->text));
+	sc_str_add_printable(&text, raw, strlen(raw));
+	return err;
+}
