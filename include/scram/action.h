@@ -56,37 +56,40 @@ static inline int sc_action_kind_find(const char *name)
 }
 
 /* What was verified. Emptied, gone, frozen and thawed are success. */
-enum sc_outcome_kind {
-	SC_OUTCOME_NONE,    /* not known yet */
-	SC_OUTCOME_EMPTIED, /* cgroup.events says populated 0 */
-	SC_OUTCOME_GONE,    /* the cgroup of that id exists no more */
-	SC_OUTCOME_FROZEN,
-	SC_OUTCOME_THAWED,
-	SC_OUTCOME_PARTIAL, /* the deadline passed; who is left is in the run */
-	SC_OUTCOME_FAILED,  /* the text says why */
-	SC_OUTCOME_KIND_COUNT
+enum sc_action_outcome {
+	SC_ACTION_OUTCOME_NONE,    /* not known yet */
+	SC_ACTION_OUTCOME_EMPTIED, /* cgroup.events says populated 0 */
+	SC_ACTION_OUTCOME_GONE,    /* the cgroup of that id exists no more */
+	SC_ACTION_OUTCOME_FROZEN,
+	SC_ACTION_OUTCOME_THAWED,
+	SC_ACTION_OUTCOME_PARTIAL, /* the deadline passed; who is left is in the run */
+	SC_ACTION_OUTCOME_NOTHING, /* populated at the decision, and yet nothing was killed: loud */
+	SC_ACTION_OUTCOME_FAILED,  /* the text says why */
+	SC_ACTION_OUTCOME_COUNT
 };
 
-static inline const char *sc_outcome_name(enum sc_outcome_kind kind)
+static inline const char *sc_action_outcome_name(enum sc_action_outcome kind)
 {
-	static const char *const names[] = {"none",   "emptied", "gone",  "frozen",
-					    "thawed", "partial", "failed"};
+	static const char *const names[] = {"none",   "emptied", "gone",    "frozen",
+					    "thawed", "partial", "nothing", "failed"};
 
-	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_OUTCOME_KIND_COUNT, "one name each");
-	return (unsigned int)kind < SC_OUTCOME_KIND_COUNT ? names[kind] : "?";
+	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_ACTION_OUTCOME_COUNT,
+		       "one name each");
+	return (unsigned int)kind < SC_ACTION_OUTCOME_COUNT ? names[kind] : "?";
 }
 
-static inline bool sc_outcome_is_success(enum sc_outcome_kind kind)
+static inline bool sc_action_outcome_is_success(enum sc_action_outcome kind)
 {
-	return kind == SC_OUTCOME_EMPTIED || kind == SC_OUTCOME_GONE || kind == SC_OUTCOME_FROZEN ||
-	       kind == SC_OUTCOME_THAWED;
+	return kind == SC_ACTION_OUTCOME_EMPTIED || kind == SC_ACTION_OUTCOME_GONE ||
+	       kind == SC_ACTION_OUTCOME_FROZEN || kind == SC_ACTION_OUTCOME_THAWED;
 }
 
 #define SC_ACTION_TEXT_MAX    192
 #define SC_ACTION_LEFT_MAX    8 /* members described in a partial outcome; more are only counted */
 #define SC_ACTION_WITNESS_MAX 4 /* members held by pidfd, to tell a kill from a walk-out */
-#define SC_ACTION_BATCH_MAX   128 /* members signalled by pidfd in one call: about 2 ms of the loop \
-				   */
+#define SC_ACTION_BATCH_MAX                                                   \
+	128 /* members signalled by pidfd in one call: about 2 ms of the loop \
+	     */
 
 /* Not empty this long after a write: written again, then after twice as long, and so on. 2,000
  * processes take 70 ms to go on two cores; a second write meanwhile costs time and changes nothing.
@@ -182,22 +185,22 @@ struct sc_action_request {
 	bool thaws_after; /* scram froze the target on an earlier rung: thaw it once it is empty */
 };
 
-enum sc_action_phase {
-	SC_PHASE_IDLE,   /* zeroed, or closed */
-	SC_PHASE_READY,  /* prepared */
-	SC_PHASE_GRACE,  /* SIGTERM sent, waiting */
-	SC_PHASE_ACTED,  /* written, waiting for the world */
-	SC_PHASE_THAW,   /* emptied; what scram froze is to be thawed */
-	SC_PHASE_UNDONE, /* release written, waiting for the world */
-	SC_PHASE_DONE,   /* outcome is set */
-	SC_PHASE_COUNT
+enum sc_run_phase {
+	SC_RUN_IDLE,   /* zeroed, or closed */
+	SC_RUN_READY,  /* prepared */
+	SC_RUN_GRACE,  /* SIGTERM sent, waiting */
+	SC_RUN_ACTED,  /* written, waiting for the world */
+	SC_RUN_THAW,   /* emptied; what scram froze is to be thawed */
+	SC_RUN_UNDONE, /* release written, waiting for the world */
+	SC_RUN_DONE,   /* outcome is set */
+	SC_RUN_PHASE_COUNT
 };
 
 /* One action under way, in the caller's memory; zero it before the first prepare. */
 struct sc_action_run {
 	struct sc_action_request request;
 	const struct sc_action_ops *ops;
-	enum sc_action_phase phase;
+	enum sc_run_phase phase;
 	uint64_t acted_id; /* the target, or the domain of a threaded target */
 	int dir_fd;
 	int act_fd; /* cgroup.kill or cgroup.freeze */
@@ -229,7 +232,7 @@ struct sc_action_run {
 	uint32_t pidfd_kills; /* the loop's */
 	int error;            /* of the last write that failed, -errno; 0 = none did */
 
-	enum sc_outcome_kind outcome;
+	enum sc_action_outcome outcome;
 	uint32_t killed;  /* best effort: members at prepare less those left; at least that many */
 	uint32_t escaped; /* witnesses alive outside when the cgroup was empty */
 	uint32_t left;    /* processes left, at most SC_ACTION_BATCH_MAX counted */
