@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ask.h"
+
+#include "base/clock.h"
+#include "cli/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define JSON_LAYOUT (JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY)
+
+int sc_complain(const struct sc_args *args, int status, const char *fmt, ...)
+{
+	_cleanup_free_ char *raw = NULL;
+	_cleanup_str_ struct sc_str line;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&raw, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		raw = NULL;
+		return status;
+	}
+	sc_str_init_heap(&line);
+	sc_str_add_printable(&line, raw, (size_t)n);
+	fprintf(stderr, "scram %s: %s\n", args->verb->name, line.data);
+	return status;
+}
+
+int sc_print_text(const struct sc_str *text)
+{
+	if (text->truncated) {
+		fprintf(stderr, "scram: out of memory\n");
+		return SC_EXIT_FAILED;
+	}
+	if (fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
+		fprintf(stderr, "scram: cannot write to standard output: %s\n", strerror(errno));
+		return SC_EXIT_FAILED;
+	}
+	return SC_EXIT_DONE;
+}
+
+int sc_print_json(const json_t *reply, const char *member)
+{
+	const json_t *data = member ? json_object_get(reply, member) : NULL;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_str_ struct sc_str out;
+	json_t *rest = NULL;
+
+	if (!data) {
+		rest = json_copy((json_t *)(uintptr_t)reply);
+		json_object_del(rest, "exit");
+		json_object_del(rest, "error");
+		data = rest;
+	}
+	text = json_dumps(data, JSON_LAYOUT);
+	json_decref(rest);
+	sc_str_init_heap(&out);
+	if (text)
+		sc_str_addf(&out, "%s\n", text);
+	else
+		out.truncated = true;
+	return sc_print_text(&out);
+}
+
+static int cannot_reach(const struct sc_args *args, int err, const struct sc_diag *why)
+{
+	bool nobody = err == -ENOENT || err == -ECONNREFUSED;
+	bool sent = err == -ETIMEDOUT || err == -ECONNRESET || err == -EPROTO;
+
+	if (err == -E2BIG || err == -EINVAL)
+		return sc_complain(args, SC_EXIT_USAGE, "%s", why->text);
+	sc_complain(args, SC_EXIT_UNREACHABLE, "%s", why->text);
+	if (nobody)
+		fprintf(stderr, "  start it: systemctl start scram   (or: scram run)\n"
+				"  another run directory: --run-dir DIR\n");
+	if (sent && args->verb->kind == SC_VERB_WRITES)
+		fprintf(stderr,
+			"  whether it was carried out is not known; look before you repeat it: "
+			"scram status, scram fires\n");
+	return SC_EXIT_UNREACHABLE;
+}
+
+int sc_ask(const struct sc_args *args, const struct sc_question *question, json_t *request,
+	   json_t **reply)
+{
+	unsigned int timeout_s = question->timeout_s ? question->timeout_s : SC_ASK_TIMEOUT_S;
+	struct sc_client client = {
+		.run_dir = args->run_dir,
+		.timeout_ns = timeout_s * SC_NS_PER_S,
+	};
+	struct sc_diag why = {0};
+	const char *error;
+	int r;
+
+	*reply = NULL;
+	if (!request)
+		return sc_complain(args, SC_EXIT_USAGE, "an argument is not valid UTF-8");
+	r = json_object_set_new(request, "op", json_string(sc_op_name(question->op)));
+	if (r == 0)
+		r = sc_client_call(&client, request, reply, &why);
+	else
+		r = sc_diag_set(&why, -ENOMEM, 0, 0, "out of memory");
+	json_decref(request);
+	if (r < 0)
+		return cannot_reach(args, r, &why);
+	error = json_string_value(json_object_get(*reply, "error"));
+	r = (int)json_integer_value(json_object_get(*reply, "exit"));
+	return error ? sc_complain(args, r ? r : SC_EXIT_FAILED, "%s", error) : r;
+}
+
+/* A refusal without data has nothing to print beyond its complaint. */
+static bool has_data(const json_t *reply, const char *member)
+{
+	if (member)
+		return json_object_get(reply, member) != NULL;
+	return json_object_size(reply) > (json_object_get(reply, "error") ? 2U : 1U);
+}
+
+int sc_ask_and_print(const struct sc_args *args, const struct sc_question *question,
+		     json_t *request)
+{
+	_cleanup_str_ struct sc_str out;
+	json_t *reply = NULL;
+	int status = sc_ask(args, question, request, &reply);
+	int printed = SC_EXIT_DONE;
+
+	sc_str_init_heap(&out);
+	if (reply && (status == SC_EXIT_DONE || has_data(reply, question->member))) {
+		if (args->json)
+			printed = sc_print_json(reply, question->member);
+		else
+			question->render(&out, reply);
+		if (!args->json)
+			printed = sc_print_text(&out);
+	}
+	json_decref(reply);
+	return status ? status : printed;
+}
