@@ -85,18 +85,14 @@ static inline bool sc_action_outcome_is_success(enum sc_action_outcome kind)
 }
 
 #define SC_ACTION_TEXT_MAX    192
-#define SC_ACTION_LEFT_MAX    8 /* members described in a partial outcome; more are only counted */
-#define SC_ACTION_WITNESS_MAX 4 /* members held by pidfd, to tell a kill from a walk-out */
-#define SC_ACTION_BATCH_MAX                                                   \
-	128 /* members signalled by pidfd in one call: about 2 ms of the loop \
-	     */
+#define SC_ACTION_LEFT_MAX    8   /* members described in a partial outcome; more are counted */
+#define SC_ACTION_WITNESS_MAX 4   /* members held by pidfd, to tell a kill from a walk-out */
+#define SC_ACTION_BATCH_MAX   128 /* members signalled in one call: about 2 ms of the loop */
 
 /* Not empty this long after a write: written again, then after twice as long, and so on. 2,000
- * processes take 70 ms to go on two cores; a second write meanwhile costs time and changes nothing.
- */
+ * processes take 70 ms to go on two cores; a second write meanwhile costs time for nothing. */
 #define SC_ACTION_RETRY_NS 100000000ULL
-/* Without a deadline of its own a request is given up, as partial, this long after its first write.
- */
+/* Without a deadline of its own, a run is given up this long after its first write. */
 #define SC_ACTION_DEADLINE_NS 2000000000ULL
 /* A write that takes longer hangs behind the kernel's cgroup_mutex. */
 #define SC_ACTION_STUCK_NS 10000000ULL
@@ -210,6 +206,7 @@ struct sc_action_run {
 	bool found_populated; /* at prepare */
 	bool found_frozen;    /* freeze: cgroup.freeze was 1 already, by another hand */
 	bool has_frozen;      /* scram wrote 1 into cgroup.freeze and did not take it back */
+	bool has_thawed;      /* scram wrote 0 into cgroup.freeze: its sc_frozen is to be freed */
 	uint32_t members;     /* processes at prepare, at most SC_ACTION_BATCH_MAX */
 	bool is_members_all;  /* false: there were more */
 	uint32_t witnesses;
@@ -230,6 +227,7 @@ struct sc_action_run {
 	uint32_t writes;      /* tried */
 	uint32_t writes_ok;
 	uint32_t pidfd_kills; /* the loop's */
+	uint32_t pidfd_next;  /* the loop's: where the next batch begins */
 	int error;            /* of the last write that failed, -errno; 0 = none did */
 
 	enum sc_action_outcome outcome;
