@@ -216,7 +216,7 @@ typedef int sc_record_fn(void *arg, const struct sc_record *record);
 int sc_journal_replay(const char *state_dir, uint32_t segments, sc_record_fn *fn, void *arg);
 
 /* Values are ordered by how the verdict is chosen: see sc_journal_verify. */
-enum sc_verdict {
+enum sc_verify_verdict {
 	SC_VERDICT_OK,
 	SC_VERDICT_TORN,        /* a crash cut the tail: normal */
 	SC_VERDICT_CORRUPT,     /* bytes were changed, or a seal's signature is false */
@@ -227,9 +227,9 @@ enum sc_verdict {
 	SC_VERDICT_UNKNOWN_KEY, /* sealed by another key */
 	SC_VERDICT_COUNT
 };
-const char *sc_verdict_name(enum sc_verdict verdict);
+const char *sc_verdict_name(enum sc_verify_verdict verdict);
 /* 0, 20 .. 26 in the order of the enum. */
-int sc_verdict_exit_status(enum sc_verdict verdict);
+int sc_verdict_exit_status(enum sc_verify_verdict verdict);
 
 struct sc_verify_options {
 	const char *public_key;   /* path of the trusted seal.pub; NULL: the one in state_dir */
@@ -239,7 +239,7 @@ struct sc_verify_options {
 };
 
 struct sc_verify_report {
-	enum sc_verdict verdict;
+	enum sc_verify_verdict verdict;
 	uint64_t records;
 	uint64_t segments;
 	uint64_t seals; /* valid ones */
