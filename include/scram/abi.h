@@ -65,8 +65,8 @@ _Static_assert(sizeof(struct sc_counts) == 192, "whole cache lines, no surprise 
 enum sc_psi_resource { SC_PSI_CPU, SC_PSI_MEMORY, SC_PSI_IO, SC_PSI_COUNT };
 
 struct sc_psi {
-	__u64 avg[3];    /* 10 s, 60 s, 300 s; kernel fixed point, 2048 = all the time; not decayed */
-	__u64 total_ns;  /* moves every 2 s */
+	__u64 avg[3];   /* 10 s, 60 s, 300 s; kernel fixed point of a percentage: 2048 is 1 %, 204800 all the time; not decayed */
+	__u64 total_ns; /* moves every 2 s */
 };
 
 enum sc_kernel_flag {
@@ -82,7 +82,7 @@ enum sc_kernel_flag {
 /* Map `kernel`: what the cgroup iterator read in its last pass over the cgroup. */
 struct sc_kernel {
 	__u64 pass_ns; /* CLOCK_MONOTONIC when this entry was filled; 0 = never */
-	__u64 psi_updated_ns; /* when the kernel last updated the averages (clock of sched_clock) */
+	__u64 psi_updated_ns; /* CLOCK_MONOTONIC at which the kernel last updated the averages, within some ms */
 	struct sc_psi psi_some[SC_PSI_COUNT];
 	struct sc_psi psi_full[SC_PSI_COUNT];
 	__u64 cpu_usage_ns;
