@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of the agent as the fold of its journal: run-time conditions, fires, whether it is
+ * disarmed. Replay builds it at start, the loop keeps it up with each record it appends, and every
+ * new segment begins with a snapshot of it.
+ */
+#pragma once
+
+#include <scram/fire.h>
+#include <scram/journal.h>
+
+/* Fires remembered: all that are open or still stand, and the newest of the closed ones. */
+#define SC_FOLD_FIRES_MAX      1088
+#define SC_FOLD_FIRES_RECENT   1024 /* closed ones make room for open ones beyond this */
+#define SC_FOLD_CONDITIONS_MAX 1024
+#define SC_FOLD_BODY_MAX       4096
+
+/* A condition that the journal knows something about. */
+struct sc_fold_condition {
+	char id[SC_FIRE_CONDITION_MAX];
+	char body[SC_FOLD_BODY_MAX]; /* as registered at run time; empty: only promoted or demoted
+				      */
+	bool has_live; /* promoted or demoted: `live` overrides the file's value ... */
+	bool live;
+	bool file_live; /* ... until the file's own value is no longer this one */
+};
+
+struct sc_fold_switch {
+	bool is_on;
+	char reason[SC_FIRE_REASON_MAX];
+	char operator_name[SC_FIRE_OPERATOR_MAX];
+	char since[32]; /* RFC 3339 */
+};
+
+struct sc_fold;
+
+/* All room is taken here; later calls on the fire path allocate nothing. Returns 0 or -ENOMEM. */
+int sc_fold_new(struct sc_fold **out);
+void sc_fold_free(struct sc_fold **fold);
+
+/*
+ * Folds one record; a sc_record_fn, arg is the fold. Kinds that carry no state are passed over, and
+ * so are bodies that do not parse (counted by sc_fold_refused): a replay goes on. Allocates, but
+ * not for fire kinds given to sc_fold_fire. Always 0.
+ */
+int sc_fold_record(void *fold, const struct sc_record *record);
+
+/* The same for a record the caller just appended: kind, body and its length. `since` is the time in
+ * text. */
+void sc_fold_apply(struct sc_fold *fold, enum sc_record_kind kind, const char *body, size_t n,
+		   const char *since);
+
+/* The same for a fire.* record, from the fire itself; allocates nothing. */
+void sc_fold_fire(struct sc_fold *fold, const struct sc_fire *fire);
+
+/* A sc_snapshot_fn for sc_journal_set_snapshot; arg is the fold. */
+bool sc_fold_snapshot(void *fold, unsigned int part, struct sc_str *body);
+
+/* --- reading --- */
+
+unsigned int sc_fold_fire_count(const struct sc_fold *fold);
+/* The i-th newest fire, from 0; valid until the next change of the fold. NULL past the end. */
+const struct sc_fire *sc_fold_fire_at(const struct sc_fold *fold, unsigned int i);
+/* The fire whose id begins with prefix (at least 4 bytes). NULL with *ambiguous telling why. */
+const struct sc_fire *sc_fold_fire_find(const struct sc_fold *fold, const char *prefix,
+					bool *ambiguous);
+
+unsigned int sc_fold_condition_count(const struct sc_fold *fold);
+const struct sc_fold_condition *sc_fold_condition_at(const struct sc_fold *fold, unsigned int i);
+const struct sc_fold_condition *sc_fold_condition_find(const struct sc_fold *fold, const char *id);
+
+const struct sc_fold_switch *sc_fold_disarmed(const struct sc_fold *fold);
+const struct sc_fold_switch *sc_fold_draining(const struct sc_fold *fold);
+/* The digest of the last config.loaded record; empty: none. */
+const char *sc_fold_config_digest(const struct sc_fold *fold);
+/* agent.started records seen; whether the last of them was followed by agent.stopped. */
+uint64_t sc_fold_starts(const struct sc_fold *fold);
+bool sc_fold_stopped_cleanly(const struct sc_fold *fold);
+/* Records whose body could not be folded, and fires or conditions that found no room. */
+uint64_t sc_fold_refused(const struct sc_fold *fold);
