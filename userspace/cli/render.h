@@ -53,6 +53,8 @@ void sc_table_done(struct sc_table *t);
 /* Takes the text over as it is: escape hostile text before. */
 void sc_table_add(struct sc_table *t, const struct sc_str *cell);
 void sc_table_add_text(struct sc_table *t, const char *text);
+/* Hostile text, as sc_add_text shows it. */
+void sc_table_add_escaped(struct sc_table *t, const char *text);
 void sc_table_add_int(struct sc_table *t, int64_t v);
 /* Adds the table to out, every line after indent spaces; nothing when it has no rows. */
 void sc_table_print(const struct sc_table *t, struct sc_str *out, unsigned int indent);

@@ -37,6 +37,15 @@ void sc_table_add(struct sc_table *t, const struct sc_str *cell)
 	sc_table_add_text(t, cell->data);
 }
 
+void sc_table_add_escaped(struct sc_table *t, const char *text)
+{
+	_cleanup_str_ struct sc_str cell;
+
+	sc_str_init_heap(&cell);
+	sc_add_text(&cell, text);
+	sc_table_add(t, &cell);
+}
+
 void sc_table_add_int(struct sc_table *t, int64_t v)
 {
 	char text[24];

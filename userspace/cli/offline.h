@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Undoing without the agent: what the journal says is in force, taken back by hand. */
+#pragma once
+
+struct sc_args;
+
+/*
+ * scram release FIRE|CGROUP --offline. Refused (exit status 1) while an agent holds the journal's
+ * lock. Thaws what the journal says was frozen there; a cgroup that is gone is a success. Records
+ * nothing: the agent's next start reconciles.
+ */
+int sc_release_offline(const struct sc_args *args);
