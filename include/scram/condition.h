@@ -18,7 +18,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct sc_plan;
 struct sc_predicate;
 struct sc_predicate_env;
 
@@ -200,7 +199,7 @@ struct sc_condition {
 	enum sc_origin origin;
 	bool live;
 	bool evaluated; /* auto_fire and has a predicate: a tick looks at it */
-	int scope;      /* scope id in the plan; -1: judged once, on the root slot */
+	int scope; /* scope id in the plan (of `target` too); -1: judged once, on the root slot */
 };
 
 /* Why a set could not be built: the condition at fault is named in diag->text, `file` is its own or
@@ -212,23 +211,28 @@ struct sc_conditions_fault {
 };
 
 struct sc_conditions_limits {
-	uint32_t slots; /* capacity of the target table */
+	uint32_t slots; /* capacity of the target table and of the plan */
 	uint32_t pairs; /* (condition, target) pairs not in `clear`, together; 0 = 16,384 */
 };
 
 /*
- * Compiles every condition of reg into plan (not yet started) and allocates all state. The set
- * keeps its own copies of the specs. Returns 0 and sets *out, or -EINVAL, -E2BIG, -ENOMEM with
- * fault filled; running sets are never touched. The caller then starts the plan and calls
- * sc_conditions_adopt.
+ * Compiles every condition of reg into env->plan, which is not yet started, and allocates all
+ * state. The set keeps its own copies of the specs, and the plan's address. env->line and column
+ * are not looked at. Returns 0 and sets *out, or -EINVAL, -E2BIG, -ENOSPC, -ENOMEM with fault
+ * filled (its texts belong to reg); running sets are never touched. The caller then starts the plan
+ * and calls sc_conditions_adopt.
  */
 int sc_conditions_new(struct sc_conditions **out, const struct sc_registry *reg,
-		      struct sc_plan *plan, const struct sc_predicate_env *env,
-		      const struct sc_conditions_limits *limits, struct sc_conditions_fault *fault);
+		      const struct sc_predicate_env *env, const struct sc_conditions_limits *limits,
+		      struct sc_conditions_fault *fault);
 void sc_conditions_free(struct sc_conditions **set);
-/* Moves state, cool-downs and counters of every condition with the same id and judgement out of
- * old, which may only be freed afterwards. */
-void sc_conditions_adopt(struct sc_conditions *set, struct sc_conditions *old);
+/*
+ * Copies state, cool-downs and unknown runs of every condition that is judged as in old (same id,
+ * equal but for description, registered_by and live). Where a condition became live meanwhile, what
+ * a dry-run fire latched goes on to its cool-down, so that it can fire for real after that although
+ * it never cleared.
+ */
+void sc_conditions_adopt(struct sc_conditions *set, const struct sc_conditions *old);
 
 size_t sc_conditions_count(const struct sc_conditions *set);
 const struct sc_condition *sc_conditions_get(const struct sc_conditions *set, size_t i);
@@ -257,17 +261,14 @@ struct sc_candidates {
 };
 
 /*
- * Evaluates condition i against the plan's current snapshot and steps its pairs: over all members
- * of its scope (slots NULL), or over those of slots[0..n) that are members (an early tick). Appends
- * what is due to out. A condition that is not `evaluated` is skipped. Callable one by one, so that
- * the caller can time each.
+ * Evaluates condition i against the plan's last tick and steps its pairs: over all members of its
+ * scope (slots NULL), or over those of slots[0..n) that are members (an early tick). Appends what
+ * is due to out; what found no room comes first the next time. Conditions that are not `evaluated`
+ * are skipped. Callable one by one, so that the caller can time each; give each its own room then,
+ * or one whose fires are all vetoed takes it all.
  */
 void sc_conditions_eval_one(struct sc_conditions *set, size_t i, uint64_t now_ns,
 			    const uint32_t *slots, uint32_t n, struct sc_candidates *out);
-/* All of them in id order. */
-void sc_conditions_tick(struct sc_conditions *set, uint64_t now_ns, const uint32_t *slots,
-			uint32_t n, struct sc_candidates *out);
-
 /* What became of a candidate. */
 /* A fire is recorded (automatic or by hand, live or dry-run): the cool-down starts, the pair is
  * `fired`. Returns 0, or -ENOSPC when no pair record is free (counted). */
