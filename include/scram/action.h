@@ -85,9 +85,10 @@ static inline bool sc_action_outcome_is_success(enum sc_action_outcome kind)
 }
 
 #define SC_ACTION_TEXT_MAX    192
-#define SC_ACTION_LEFT_MAX    8   /* members described in a partial outcome; more are counted */
-#define SC_ACTION_WITNESS_MAX 4   /* members held by pidfd, to tell a kill from a walk-out */
-#define SC_ACTION_BATCH_MAX   128 /* members signalled in one call: about 2 ms of the loop */
+#define SC_ACTION_LEFT_MAX    8    /* members described in a partial outcome; more are counted */
+#define SC_ACTION_WITNESS_MAX 4    /* members held by pidfd, to tell a kill from a walk-out */
+#define SC_ACTION_BATCH_MAX   128  /* members signalled in one call: about 2 ms of the loop */
+#define SC_ACTION_MEMBERS_MAX 1024 /* members looked at in one reading */
 
 /* Not empty this long after a write: written again, then after twice as long, and so on. 2,000
  * processes take 70 ms to go on two cores; a second write meanwhile costs time for nothing. */
@@ -174,10 +175,9 @@ struct sc_action_request {
 	uint64_t cgroup_id;     /* the target */
 	uint64_t scope_root_id; /* a threaded target is killed through its domain only at or below
 				 * this cgroup; 0 = never */
-	uint64_t grace_ns; /* process-exit: SIGTERM first, cgroup.kill this much later; 0 = at once
-			    */
-	uint64_t deadline_ns; /* from the first kill or freeze write; 0 = SC_ACTION_DEADLINE_NS */
-	bool was_populated;   /* at the decision: then killing nothing is a failure */
+	uint64_t grace_ns;      /* process-exit: SIGTERM first, cgroup.kill after; 0 = at once */
+	uint64_t deadline_ns;   /* from the first kill or freeze write; 0 = SC_ACTION_DEADLINE_NS */
+	bool was_populated;     /* at the decision: then killing nothing is a failure */
 	bool thaws_after; /* scram froze the target on an earlier rung: thaw it once it is empty */
 };
 
@@ -207,7 +207,8 @@ struct sc_action_run {
 	bool found_frozen;    /* freeze: cgroup.freeze was 1 already, by another hand */
 	bool has_frozen;      /* scram wrote 1 into cgroup.freeze and did not take it back */
 	bool has_thawed;      /* scram wrote 0 into cgroup.freeze: its sc_frozen is to be freed */
-	uint32_t members;     /* processes at prepare, at most SC_ACTION_BATCH_MAX */
+	bool is_marked;       /* set_killing was called */
+	uint32_t members;     /* processes at prepare, at most SC_ACTION_MEMBERS_MAX */
 	bool is_members_all;  /* false: there were more */
 	uint32_t witnesses;
 	pid_t witness_pid[SC_ACTION_WITNESS_MAX];
@@ -233,7 +234,7 @@ struct sc_action_run {
 	enum sc_action_outcome outcome;
 	uint32_t killed;  /* best effort: members at prepare less those left; at least that many */
 	uint32_t escaped; /* witnesses alive outside when the cgroup was empty */
-	uint32_t left;    /* processes left, at most SC_ACTION_BATCH_MAX counted */
+	uint32_t left;    /* processes left, at most SC_ACTION_MEMBERS_MAX */
 	uint32_t left_described;
 	struct sc_member left_members[SC_ACTION_LEFT_MAX];
 	char text[SC_ACTION_TEXT_MAX]; /* for people, printable */
@@ -254,7 +255,7 @@ struct sc_action_facts {
 	bool populated;
 	bool frozen;         /* state, also by an ancestor */
 	bool wants_frozen;   /* its own cgroup.freeze reads 1 */
-	bool is_members_all; /* false: more than SC_ACTION_BATCH_MAX, the rest not looked at */
+	bool is_members_all; /* false: more than SC_ACTION_MEMBERS_MAX, the rest not seen */
 	uint32_t members;
 	uint32_t members_older; /* surely started before the intent (10 ms grain) */
 };
