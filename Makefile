@@ -41,7 +41,7 @@ SKELS := $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(BPF_SRCS))
 all: $(B)/scram ## build build/scram
 
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 16
 
 # The pure core: no system call, no clock; unit tests of its rooms link this and nothing else of scram.
 $(B)/libscram-core.a: $(CORE_OBJS)
@@ -82,9 +82,10 @@ $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 
 $(call objs,$(call srcs,sys)): | $(SKELS)
 
-include scripts/make/tests.mk
+include scripts/make/tests.mk scripts/make/check.mk
+-include scripts/make/programs.mk
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 .PHONY: clean compdb fmt
 clean: ## remove build/
