@@ -39,7 +39,7 @@ static void add_duration(struct sc_str *out, const char *before, uint64_t ns)
 	sc_condition_duration(out, ns);
 }
 
-/* "crash-loop: process-exit of each cgroup /workload/* when ..., live" */
+/* Such as: process-exit of each cgroup in a scope when ...; by itself, live */
 static void add_words(struct sc_str *out, const struct sc_config *config,
 		      const struct sc_condition_spec *spec)
 {
