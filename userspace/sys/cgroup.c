@@ -37,13 +37,13 @@ int sc_cgroup_open(const struct sc_cgroup_fs *fs, uint64_t id)
 	fd = open_by_handle_at(fs->root_fd, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? -ESTALE : -errno;
-	r = sc_cgroup_id(fd, &found);
+	r = sc_cgroup_id_of(fd, &found);
 	if (r < 0)
 		return r;
 	return found == id ? SC_TAKE_FD(fd) : -ESTALE;
 }
 
-int sc_cgroup_id(int dirfd, uint64_t *id)
+int sc_cgroup_id_of(int dirfd, uint64_t *id)
 {
 	struct stat st;
 
@@ -59,9 +59,9 @@ int sc_cgroup_open_parent(const struct sc_cgroup_fs *fs, int dirfd)
 	uint64_t id, root_id;
 	int fd, r;
 
-	r = sc_cgroup_id(dirfd, &id);
+	r = sc_cgroup_id_of(dirfd, &id);
 	if (r == 0)
-		r = sc_cgroup_id(fs->root_fd, &root_id);
+		r = sc_cgroup_id_of(fs->root_fd, &root_id);
 	if (r < 0)
 		return r;
 	if (id == root_id)
@@ -98,7 +98,7 @@ int sc_cgroup_path(const struct sc_cgroup_fs *fs, int dirfd, char *buf, size_t s
 	ssize_t n;
 	int len, r;
 
-	r = sc_cgroup_id(dirfd, &id);
+	r = sc_cgroup_id_of(dirfd, &id);
 	if (r < 0)
 		return r;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);

@@ -51,7 +51,7 @@ int sc_cgroup_open_path(const struct sc_cgroup_fs *fs, const char *path);
 int sc_cgroup_open_parent(const struct sc_cgroup_fs *fs, int dirfd);
 /* An interface file of the cgroup, to be held: once the cgroup is removed it answers -ENODEV. */
 int sc_cgroup_open_file(int dirfd, const char *name, bool writes);
-int sc_cgroup_id(int dirfd, uint64_t *id);
+int sc_cgroup_id_of(int dirfd, uint64_t *id);
 
 /*
  * Writes the path as in /proc/PID/cgroup: hostile bytes, to be escaped where shown. -ESTALE when
@@ -102,3 +102,8 @@ int sc_cgroup_path_of(pid_t pid, char *buf, size_t size);
  * max.
  */
 int sc_cgroup_ids_of(const struct sc_cgroup_fs *fs, pid_t pid, uint64_t *ids, size_t max);
+/*
+ * 1 when the process is in the cgroup with that id or in a descendant, 0 when elsewhere (also
+ * outside the mount), -ESRCH when there is no such process.
+ */
+int sc_cgroup_has_process(const struct sc_cgroup_fs *fs, uint64_t id, pid_t pid);

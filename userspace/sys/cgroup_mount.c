@@ -164,33 +164,57 @@ int sc_cgroup_path_of(pid_t pid, char *buf, size_t size)
 	return 0;
 }
 
+/* The directory of the cgroup of a process, or -ESRCH, -EXDEV, -errno. */
+static int open_of(const struct sc_cgroup_fs *fs, pid_t pid)
+{
+	char path[PATH_MAX];
+	int r = sc_cgroup_path_of(pid, path, sizeof(path));
+
+	if (r == 0)
+		r = sc_cgroup_open_path(fs, path);
+	return r == -ENOENT ? -EXDEV : r;
+}
+
+/* Puts the parent's directory in the place of *fd; -ENOENT at the root, with *fd kept. */
+static int go_up(const struct sc_cgroup_fs *fs, int *fd)
+{
+	int up = sc_cgroup_open_parent(fs, *fd);
+
+	if (up < 0)
+		return up;
+	sc_close(fd);
+	*fd = up;
+	return 0;
+}
+
 int sc_cgroup_ids_of(const struct sc_cgroup_fs *fs, pid_t pid, uint64_t *ids, size_t max)
 {
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
+	_cleanup_close_ int fd = open_of(fs, pid);
+	int r = fd < 0 ? fd : 0;
 	size_t n = 0;
-	int r;
 
-	r = sc_cgroup_path_of(pid, path, sizeof(path));
-	if (r < 0)
-		return r;
-	fd = sc_cgroup_open_path(fs, path);
-	if (fd < 0)
-		return fd == -ENOENT || fd == -EXDEV ? -EXDEV : fd;
-	for (;;) {
-		int up;
-
+	while (r == 0) {
 		if (n == max)
 			return -E2BIG;
-		r = sc_cgroup_id(fd, &ids[n++]);
-		if (r < 0)
-			return r;
-		up = sc_cgroup_open_parent(fs, fd);
-		if (up == -ENOENT)
-			return (int)n;
-		if (up < 0)
-			return up;
-		sc_close(&fd);
-		fd = up;
+		r = sc_cgroup_id_of(fd, &ids[n++]);
+		if (r == 0)
+			r = go_up(fs, &fd);
 	}
+	return r == -ENOENT ? (int)n : r;
+}
+
+int sc_cgroup_has_process(const struct sc_cgroup_fs *fs, uint64_t id, pid_t pid)
+{
+	_cleanup_close_ int fd = open_of(fs, pid);
+	int r = fd < 0 ? fd : 0;
+	uint64_t at = 0;
+
+	while (r == 0) {
+		r = sc_cgroup_id_of(fd, &at);
+		if (r == 0 && at == id)
+			return 1;
+		if (r == 0)
+			r = go_up(fs, &fd);
+	}
+	return r == -ENOENT || r == -EXDEV ? 0 : r;
 }
