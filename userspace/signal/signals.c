@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of signals, made from signals.def; and finding a signal by its name. */
+#include <scram/signal.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NEAR_MAX     4 /* edits up to which a wrong name is taken for a slip */
+#define NAME_LEN_MAX 64
+
+static const char *const feature_names[] = {
+	[SC_FEATURE_AGENT] = "agent",
+	[SC_FEATURE_PROC] = "proc",
+	[SC_FEATURE_OOM] = "oom",
+	[SC_FEATURE_TCP] = "tcp",
+	[SC_FEATURE_CGROUP_ITER] = "cgroup-iterator",
+	[SC_FEATURE_TASK_ITER] = "task-iterator",
+	[SC_FEATURE_APP] = "app",
+};
+_Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for each feature");
+
+/* A counted signal belongs to the BPF object of its family, which is the first part of its name. */
+#define FEATURE_COUNTS(name) \
+	((name)[0] == 'p' ? SC_FEATURE_PROC : (name)[0] == 'o' ? SC_FEATURE_OOM : SC_FEATURE_TCP)
+#define FEATURE_KERNEL(name) SC_FEATURE_CGROUP_ITER
+#define FEATURE_TASKS(name)  SC_FEATURE_TASK_ITER
+#define FEATURE_AGENT(name)  SC_FEATURE_AGENT
+#define FEATURE_APP(name)    SC_FEATURE_APP
+
+static const struct sc_signal_info signals[] = {
+#define SC_SIGNAL(symbol, name_, source_, type_, unit_, text_) \
+	[SC_SIG_##symbol] = {                                  \
+		.name = name_,                                 \
+		.text = text_,                                 \
+		.source = SC_SOURCE_##source_,                 \
+		.type = SC_TYPE_##type_,                       \
+		.unit = SC_UNIT_##unit_,                       \
+		.feature = FEATURE_##source_(name_),           \
+	},
+#include <scram/signals.def>
+#undef SC_SIGNAL
+};
+
+const struct sc_signal_info *sc_signal_info(enum sc_signal s)
+{
+	SC_ASSERT((unsigned int)s < SC_SIGNAL_COUNT);
+	return &signals[s];
+}
+
+int sc_signal_find(const char *name, size_t len)
+{
+	for (int s = 0; s < SC_SIGNAL_COUNT; s++)
+		if (strlen(signals[s].name) == len && memcmp(signals[s].name, name, len) == 0)
+			return s;
+	return -ENOENT;
+}
+
+const char *sc_signal_nearest(const char *name, size_t len)
+{
+	char wrong[NAME_LEN_MAX];
+	const char *best = NULL;
+	unsigned int best_distance = NEAR_MAX + 1;
+
+	if (len >= sizeof(wrong))
+		return NULL;
+	memcpy(wrong, name, len);
+	wrong[len] = '\0';
+	for (int s = 0; s < SC_SIGNAL_COUNT; s++) {
+		unsigned int distance = sc_str_distance(wrong, signals[s].name);
+
+		if (distance < best_distance && distance * 2 <= len) {
+			best = signals[s].name;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+uint32_t sc_signal_set_features(const struct sc_signal_set *set)
+{
+	uint32_t features = 0;
+
+	for (int s = 0; s < SC_SIGNAL_COUNT; s++)
+		if (sc_signal_set_has(set, (enum sc_signal)s))
+			features |= SC_FEATURE_BIT(signals[s].feature);
+	return features;
+}
+
+const char *sc_feature_name(enum sc_feature f)
+{
+	SC_ASSERT((unsigned int)f < SC_FEATURE_COUNT);
+	return feature_names[f];
+}

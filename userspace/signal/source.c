@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "signal/source.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define PAGE_BYTES 4096 /* x86-64 */
+
+/* BPF writes while we read: each number is loaded once and whole. */
+#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* The pressure signals stand in signals.def in the order of this index: resource, some/full, what.
+ */
+#define PSI_FIRST SC_SIG_psi_cpu_some_avg10
+#define PSI_LAST  SC_SIG_psi_io_full_total_us
+_Static_assert(PSI_LAST - PSI_FIRST + 1 == SC_PSI_COUNT * 2 * 4, "pressure signals are in order");
+_Static_assert(SC_SIG_psi_memory_full_avg300 - PSI_FIRST == SC_PSI_MEMORY * 8 + 4 + SC_PSI_AVG300,
+	       "resource, then some/full, then average");
+
+static const uint16_t counts_offsets[] = {
+#define OFFSET_COUNTS(symbol) [SC_SIG_##symbol] = offsetof(struct sc_counts, symbol),
+#define OFFSET_KERNEL(symbol)
+#define OFFSET_TASKS(symbol)
+#define OFFSET_AGENT(symbol)
+#define OFFSET_APP(symbol)
+#define SC_SIGNAL(symbol, name, source, type, unit, text) OFFSET_##source(symbol)
+#include <scram/signals.def>
+#undef SC_SIGNAL
+};
+
+static bool slot_is_used(const struct sc_source *source, uint32_t slot)
+{
+	return slot < source->slots && LOAD(source->nodes[slot].cgroup_id) != 0;
+}
+
+static void read_counts(const struct sc_source *source, enum sc_signal signal,
+			const uint32_t *slots, uint32_t n, double *out)
+{
+	const char *base = (const char *)source->counts + counts_offsets[signal];
+	bool is_gauge = sc_signal_info(signal)->type == SC_TYPE_GAUGE;
+
+	for (uint32_t i = 0; i < n; i++) {
+		__s64 v;
+
+		if (!slot_is_used(source, slots[i])) {
+			out[i] = NAN;
+			continue;
+		}
+		v = __atomic_load_n(
+			(const __s64 *)(const void *)(base + slots[i] * sizeof(struct sc_counts)),
+			__ATOMIC_RELAXED);
+		/* A decrement can be seen before the increment that another CPU makes. */
+		out[i] = is_gauge && v < 0 ? 0.0 : (double)v;
+	}
+	if (signal != SC_SIG_tcp_established)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		if (!isnan(out[i]) && !(LOAD(source->nodes[slots[i]].flags) & SC_NODE_BORN))
+			out[i] = NAN;
+}
+
+static double psi_value(const struct sc_column_read *read, const struct sc_kernel *entry,
+			unsigned int index, uint32_t slot)
+{
+	const struct sc_psi *psi = index / 4 % 2 ? &entry->psi_full[index / 8]
+						 : &entry->psi_some[index / 8];
+	uint64_t updated;
+
+	if (!(LOAD(entry->flags) & SC_KERNEL_PSI))
+		return NAN;
+	if (index % 4 == SC_PSI_AVERAGE_COUNT)
+		return (double)(LOAD(psi->total_ns) / 1000);
+	updated = read->psi_clocks ? read->psi_clocks[slot].updated_ns
+				   : LOAD(entry->psi_updated_ns);
+	return sc_psi_decay(LOAD(psi->avg[index % 4]), (enum sc_psi_average)(index % 4),
+			    sc_psi_periods_missed(updated, read->now->mono_ns));
+}
+
+static double flagged(const struct sc_kernel *entry, enum sc_kernel_flag flag, double value)
+{
+	return LOAD(entry->flags) & flag ? value : NAN;
+}
+
+static double kernel_value(const struct sc_column_read *read, enum sc_signal signal, uint32_t slot)
+{
+	const struct sc_kernel *entry = &read->source->kernel[slot];
+
+	if (signal >= PSI_FIRST && signal <= PSI_LAST)
+		return psi_value(read, entry, signal - PSI_FIRST, slot);
+	if (signal == SC_SIG_mem_current_bytes)
+		return flagged(entry, SC_KERNEL_MEMORY,
+			       (double)LOAD(entry->mem_current_pages) * PAGE_BYTES);
+	if (signal == SC_SIG_mem_max_bytes)
+		return flagged(entry, SC_KERNEL_MEMORY_MAX,
+			       (double)LOAD(entry->mem_max_pages) * PAGE_BYTES);
+	if (signal == SC_SIG_cpu_usage_us)
+		return flagged(entry, SC_KERNEL_CPU, (double)(LOAD(entry->cpu_usage_ns) / 1000));
+	if (signal == SC_SIG_pids_current)
+		return flagged(entry, SC_KERNEL_PIDS, (double)LOAD(entry->pids_current));
+	if (signal == SC_SIG_cgroup_populated)
+		return LOAD(entry->flags) & SC_KERNEL_POPULATED ? 1 : 0;
+	if (signal == SC_SIG_cgroup_frozen)
+		return LOAD(entry->flags) & SC_KERNEL_FROZEN ? 1 : 0;
+	return NAN;
+}
+
+static void read_kernel(const struct sc_column_read *read, enum sc_signal signal,
+			const uint32_t *slots, uint32_t n, double *out)
+{
+	const struct sc_source *source = read->source;
+
+	for (uint32_t i = 0; i < n; i++) {
+		out[i] = NAN;
+		if (slot_is_used(source, slots[i]) &&
+		    sc_source_age_ns(source, read->now, slots[i], signal) <=
+			    source->kernel_stale_ns)
+			out[i] = kernel_value(read, signal, slots[i]);
+	}
+}
+
+/*
+ * The task iterator counts an entry up while its pass runs, so only entries of the finished pass
+ * are whole: one of an older pass means that no process was found, one of a newer pass keeps its
+ * former value.
+ */
+static double tasks_value(const struct sc_column_read *read, enum sc_signal signal, uint32_t slot)
+{
+	const struct sc_tasks *entry = &read->source->tasks[slot];
+	uint64_t pass = LOAD(entry->pass);
+	uint64_t start;
+
+	if (pass > read->source->tasks_pass)
+		return read->before ? read->before[slot] : NAN;
+	if (pass < read->source->tasks_pass)
+		return 0;
+	if (signal == SC_SIG_proc_dstate)
+		return LOAD(entry->dstate);
+	start = LOAD(entry->oldest_start_ns);
+	if (signal != SC_SIG_proc_oldest_s)
+		return NAN;
+	if (start == 0 || start > read->now->boot_ns)
+		return 0;
+	return (double)((read->now->boot_ns - start) / SC_NS_PER_S);
+}
+
+static void read_tasks(const struct sc_column_read *read, enum sc_signal signal,
+		       const uint32_t *slots, uint32_t n, double *out)
+{
+	const struct sc_source *source = read->source;
+	bool is_stale = source->tasks_pass == 0 ||
+			sc_source_age_ns(source, read->now, 0, signal) > source->tasks_stale_ns;
+
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = is_stale || !slot_is_used(source, slots[i])
+				 ? NAN
+				 : tasks_value(read, signal, slots[i]);
+}
+
+static void fill(double *out, uint32_t n, double value)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = value;
+}
+
+void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, const uint32_t *slots,
+		    uint32_t n, double *out)
+{
+	const struct sc_signal_info *info = sc_signal_info(signal);
+	uint32_t attached = read->source->features | SC_FEATURE_BIT(SC_FEATURE_AGENT);
+
+	if (!(attached & SC_FEATURE_BIT(info->feature))) {
+		fill(out, n, NAN);
+		return;
+	}
+	switch (info->source) {
+	case SC_SOURCE_COUNTS:
+		read_counts(read->source, signal, slots, n, out);
+		return;
+	case SC_SOURCE_KERNEL:
+		read_kernel(read, signal, slots, n, out);
+		return;
+	case SC_SOURCE_TASKS:
+		read_tasks(read, signal, slots, n, out);
+		return;
+	case SC_SOURCE_AGENT:
+		fill(out, n, read->source->agent[signal]);
+		return;
+	case SC_SOURCE_APP: /* programs cannot report yet */
+	case SC_SIGNAL_SOURCE_COUNT:
+		break;
+	}
+	fill(out, n, NAN);
+}
+
+void sc_source_see_psi(const struct sc_column_read *read, const uint32_t *slots, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sc_kernel *entry = &read->source->kernel[slots[i]];
+		uint64_t pass_ns;
+
+		if (!slot_is_used(read->source, slots[i]))
+			continue;
+		pass_ns = LOAD(entry->pass_ns);
+		if (pass_ns != 0)
+			sc_psi_clock_see(&read->psi_clocks[slots[i]], LOAD(entry->psi_updated_ns),
+					 pass_ns);
+	}
+}
+
+double sc_source_value(const struct sc_source *source, const struct sc_time *now, uint32_t slot,
+		       enum sc_signal signal)
+{
+	const struct sc_column_read read = {.source = source, .now = now};
+	double value;
+
+	sc_source_read(&read, signal, &slot, 1, &value);
+	return value;
+}
+
+uint64_t sc_source_age_ns(const struct sc_source *source, const struct sc_time *now, uint32_t slot,
+			  enum sc_signal signal)
+{
+	uint64_t read_ns = now->mono_ns;
+
+	switch (sc_signal_info(signal)->source) {
+	case SC_SOURCE_KERNEL:
+		read_ns = slot < source->slots ? LOAD(source->kernel[slot].pass_ns) : 0;
+		break;
+	case SC_SOURCE_TASKS:
+		read_ns = source->tasks_pass ? source->tasks_pass_ns : 0;
+		break;
+	case SC_SOURCE_APP:
+		read_ns = 0;
+		break;
+	case SC_SOURCE_COUNTS:
+	case SC_SOURCE_AGENT:
+	case SC_SIGNAL_SOURCE_COUNT:
+		break;
+	}
+	if (read_ns == 0)
+		return UINT64_MAX;
+	return now->mono_ns > read_ns ? now->mono_ns - read_ns : 0;
+}
+
+bool sc_time_jumped(const struct sc_time *before, const struct sc_time *now, uint64_t gap_max_ns)
+{
+	uint64_t mono, boot;
+
+	if (now->mono_ns < before->mono_ns || now->boot_ns < before->boot_ns)
+		return true;
+	mono = now->mono_ns - before->mono_ns;
+	boot = now->boot_ns - before->boot_ns;
+	return mono > gap_max_ns || boot > mono + SC_NS_PER_S;
+}

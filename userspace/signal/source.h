@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads one signal of many slots out of the maps: the only code that knows where each number
+ * stands. */
+#pragma once
+
+#include "signal/psi.h"
+
+#include <scram/snapshot.h>
+
+/* One read of one signal. */
+struct sc_column_read {
+	const struct sc_source *source;
+	const struct sc_time *now;
+	struct sc_psi_clock *psi_clocks; /* by slot; NULL: take the kernel's stamps as they are */
+	const double *before;            /* by slot: values of the last tick; NULL = none */
+};
+
+/*
+ * Writes the value of `signal` for each of n slots to out[0 .. n-1]; NaN = unknown. A signal of the
+ * host has the same value for each.
+ */
+void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, const uint32_t *slots,
+		    uint32_t n, double *out);
+
+/* Remembers when the averages of these slots were updated. Before reading psi signals with
+ * psi_clocks. */
+void sc_source_see_psi(const struct sc_column_read *read, const uint32_t *slots, uint32_t n);
