@@ -6,7 +6,7 @@ struct sc_args;
 
 /*
  * scram release FIRE|CGROUP --offline. Refused (exit status 1) while an agent holds the journal's
- * lock. Thaws what the journal says was frozen there; a cgroup that is gone is a success. Records
- * nothing: the agent's next start reconciles.
+ * lock. Thaws what the journal says was frozen there, ends a standing rekill, and records the
+ * release; a cgroup that is gone is a success. Returns the exit status.
  */
 int sc_release_offline(const struct sc_args *args);

@@ -244,9 +244,9 @@ static const struct sc_verb verbs[] = {
 		.operands_min = 1,
 		.operands_max = 1,
 		.help = "undo what a fire left in force: thaw, stop killing again",
-		.details = "With --offline it needs no agent: what the journal says is still "
-			   "frozen is thawed. "
-			   "Refused while an agent runs. The next start of the agent records it.",
+		.details =
+			"With --offline it needs no agent: what the journal says is still in "
+			"force is undone and the release is recorded. Refused while an agent runs.",
 		.options = OPTIONS(
 			{.name = "offline", .help = "without the agent, from the journal"},
 			OPERATOR, REASON),
