@@ -34,7 +34,7 @@ struct sc_time;
 #define SC_HOST_ID_TEXT_MAX 37
 
 #define SC_SEGMENT_BYTES_DEFAULT (1024 * 1024)
-#define SC_SEGMENT_BYTES_MIN     (4 * SC_RECORD_BYTES_MAX)
+#define SC_SEGMENT_BYTES_MIN     (8 * SC_RECORD_BYTES_MAX)
 #define SC_HELD_BYTES_DEFAULT    (1024 * 1024) /* records kept in memory while the disk refuses */
 #define SC_RESERVE_DEFAULT       16 /* fires that must still fit for a person's fire to be taken */
 
@@ -210,8 +210,9 @@ typedef int sc_record_fn(void *arg, const struct sc_record *record);
 /*
  * Calls fn for the records in order, from the newest segment that begins with a whole snapshot and
  * has at least `segments` segments after it (0: as few as possible; UINT32_MAX: from the first
- * record on). Stops without error at the torn tail. Returns 0, fn's result, or -errno (-EBADMSG:
- * the chain is broken there).
+ * record on). Ends without error at a torn tail. Where the chain is broken otherwise it goes on at
+ * the next segment. Returns 0, fn's result, -EBADMSG at the end when the chain was broken somewhere,
+ * or another -errno.
  */
 int sc_journal_replay(const char *state_dir, uint32_t segments, sc_record_fn *fn, void *arg);
 

@@ -42,7 +42,7 @@ int sc_walk_new(int dirfd, uint64_t from, struct sc_walk **out)
 	if (r < 0)
 		return r;
 	w->trusting = from > 0;
-	w->segment = from ? from : 1;
+	w->segment = w->begin_segment = from ? from : 1;
 	sc_strcopy(w->hash, sizeof(w->hash), SC_HASH_NONE);
 	*out = SC_TAKE_PTR(w);
 	return 0;
@@ -151,31 +151,38 @@ static int is_blank_after(const struct sc_walk *w)
 }
 
 /*
- * After a write error the loop left a segment with a piece of a record at its end, and said so in
- * the header of the next one. True when that header continues the chain from here.
+ * After a write error the loop leaves a segment with a piece of a record at its end, or with
+ * nothing at all, and says so in the header of the next one. True when this header says that of a
+ * segment whose good records end at `bytes`.
  */
+static bool header_excuses(const struct sc_line *line, uint64_t bytes)
+{
+	json_int_t told = -1;
+	int broken = 0;
+	json_t *body;
+
+	if (line->record.kind != SC_RECORD_SEGMENT)
+		return false;
+	body = json_loadb(line->record.body, line->record.body_len, JSON_REJECT_DUPLICATES, NULL);
+	if (!body)
+		return false;
+	json_unpack(body, "{s:b,s:I}", "previous_broken", &broken, "previous_bytes", &told);
+	json_decref(body);
+	return broken && told >= 0 && (uint64_t)told == bytes;
+}
+
+/* The same of the next segment's header, which has to continue the chain from here. */
 static bool next_header_excuses(const struct sc_walk *w)
 {
 	char buf[SC_RECORD_BYTES_MAX];
 	_cleanup_close_ int fd = sc_segment_open(w->dirfd, w->segment + 1, O_RDONLY);
-	struct sc_line line;
-	json_int_t bytes = -1;
-	const char *newline;
-	json_t *body;
-	int broken = 0;
 	ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof(buf), 0);
+	const char *newline = n > 0 ? memchr(buf, '\n', (size_t)n) : NULL;
+	struct sc_line line;
 
-	newline = n > 0 ? memchr(buf, '\n', (size_t)n) : NULL;
-	if (!newline || sc_line_parse(buf, (size_t)(newline - buf), &line) < 0 ||
-	    line.record.kind != SC_RECORD_SEGMENT || line.record.seq != w->seq + 1 ||
-	    strcmp(line.prev, w->hash) != 0)
-		return false;
-	body = json_loadb(line.record.body, line.record.body_len, JSON_REJECT_DUPLICATES, NULL);
-	if (!body)
-		return false;
-	json_unpack(body, "{s:b,s:I}", "previous_broken", &broken, "previous_bytes", &bytes);
-	json_decref(body);
-	return broken && bytes >= 0 && (uint64_t)bytes == w->offset;
+	return newline && sc_line_parse(buf, (size_t)(newline - buf), &line) == 0 &&
+	       line.record.seq == w->seq + 1 && strcmp(line.prev, w->hash) == 0 &&
+	       header_excuses(&line, w->offset);
 }
 
 /* Is the record at hand the one that has to follow? */
@@ -191,8 +198,9 @@ static bool follows(struct sc_walk *w)
 		w->trusting = false;
 		return true;
 	}
-	if (w->blank_segment)
+	if (w->blank_segment && !header_excuses(&w->line, 0))
 		return fault(w, SC_VERDICT_MISSING, "a segment without a record stands before it");
+	w->blank_segment = 0;
 	if (rec->seq > w->seq + 1)
 		return fault(w, SC_VERDICT_MISSING, "a record is missing before it");
 	if (rec->seq < w->seq + 1) {

@@ -25,6 +25,7 @@ struct sc_walk {
 	int fd;
 	uint64_t segment; /* being read */
 	uint64_t first_segment;
+	uint64_t begin_segment; /* where this walk began */
 	uint64_t last_segment;  /* the newest in the directory at the start */
 	uint64_t blank_segment; /* one without a record was passed; 0: none */
 	uint64_t offset;        /* of the next line in this segment */
