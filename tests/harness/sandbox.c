@@ -42,11 +42,14 @@ static int find_mount(char *out, size_t size)
 	return -ENOENT;
 }
 
-/* Makes the first /scram-test-PID-N that does not exist yet. */
+/* Makes the first /scram-test-PID-N that does not exist yet; the demo calls its own otherwise. */
 static int make_cgroup(struct sc_sandbox *box)
 {
+	const char *prefix = getenv("SC_SANDBOX_PREFIX");
+
 	for (unsigned int n = 0; n < SANDBOXES_MAX; n++) {
-		snprintf(box->cgroup, sizeof(box->cgroup), "/scram-test-%d-%u", getpid(), n);
+		snprintf(box->cgroup, sizeof(box->cgroup), "/%s-%d-%u",
+			 prefix ? prefix : "scram-test", getpid(), n);
 		if (snprintf(box->dir, sizeof(box->dir), "%s%s", box->mount, box->cgroup) >=
 		    (int)sizeof(box->dir))
 			return -ENAMETOOLONG;
