@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /*
- * What the BPF programs and userspace share: fixed-width types only, every size asserted. The maps of these
- * structs are pinned under <bpffs>/scram/v<SC_SCHEMA>/ and may be read by anyone with bpftool; their
- * field names are documentation. A change of layout raises SC_SCHEMA and so makes a new pin path.
+ * What the BPF programs and userspace share: fixed-width types only, every size asserted. The maps
+ * of these structs are pinned under <bpffs>/scram/v<SC_SCHEMA>/ and may be read by anyone with
+ * bpftool; their field names are documentation. A change of layout raises SC_SCHEMA and so makes a
+ * new pin path.
  *
- * A slot is the index of one cgroup in the maps nodes, counts, kernel and tasks. It is taken when the cgroup is
- * made (or seeded when the agent starts), and given back by userspace some time after the cgroup is gone.
+ * A slot is the index of one cgroup in the maps nodes, counts, kernel and tasks. It is taken when
+ * the cgroup is made (or seeded when the agent starts), and given back by userspace some time after
+ * the cgroup is gone.
  */
 #pragma once
 
@@ -15,8 +17,8 @@
 
 #define SC_SCHEMA 1
 
-/* Ancestors counted for one event, the cgroup itself included. Deeper cgroups count into their ancestor
- * of this depth below the supervised root (struct sc_stats too_deep). */
+/* Ancestors counted for one event, the cgroup itself included. Deeper cgroups count into their
+ * ancestor of this depth below the supervised root (struct sc_stats too_deep). */
 #define SC_DEPTH_MAX 16
 
 /* Bucket i of the connect histogram holds latencies below 2^i * 64 us; the last holds the rest. */
@@ -33,12 +35,14 @@ enum sc_node_flag {
 struct sc_node {
 	__u64 cgroup_id; /* kernfs id, never used again within a boot; 0 = the slot is free */
 	__u64 parent_id;
-	__u64 born_ns; /* CLOCK_MONOTONIC of mkdir, or of the seed */
-	__u64 gone_ns; /* CLOCK_MONOTONIC of rmdir; 0 = exists */
-	__u32 flags;   /* enum sc_node_flag */
-	__u32 level;   /* depth below the hierarchy's root, which is 0 */
-	__u32 killing; /* userspace: not 0 while scram kills this cgroup, so that its deaths are expected */
-	__u32 ancestors; /* entries used below; the first is this slot itself, then its parent, ... */
+	__u64 born_ns;   /* CLOCK_MONOTONIC of mkdir, or of the seed */
+	__u64 gone_ns;   /* CLOCK_MONOTONIC of rmdir; 0 = exists */
+	__u32 flags;     /* enum sc_node_flag */
+	__u32 level;     /* depth below the hierarchy's root, which is 0 */
+	__u32 killing;   /* userspace: not 0 while scram kills this cgroup, so that its deaths are
+			    expected */
+	__u32 ancestors; /* entries used below; the first is this slot itself, then its parent, ...
+			  */
 	__u32 ancestor[SC_DEPTH_MAX];
 };
 _Static_assert(sizeof(struct sc_node) == 48 + 4 * SC_DEPTH_MAX, "no padding");
@@ -65,7 +69,8 @@ _Static_assert(sizeof(struct sc_counts) == 192, "whole cache lines, no surprise 
 enum sc_psi_resource { SC_PSI_CPU, SC_PSI_MEMORY, SC_PSI_IO, SC_PSI_COUNT };
 
 struct sc_psi {
-	__u64 avg[3];   /* 10 s, 60 s, 300 s; kernel fixed point of a percentage: 2048 is 1 %, 204800 all the time; not decayed */
+	__u64 avg[3]; /* 10 s, 60 s, 300 s; kernel fixed point of a percentage: 2048 is 1 %, 204800
+			 all the time; not decayed */
 	__u64 total_ns; /* moves every 2 s */
 };
 
@@ -81,8 +86,9 @@ enum sc_kernel_flag {
 
 /* Map `kernel`: what the cgroup iterator read in its last pass over the cgroup. */
 struct sc_kernel {
-	__u64 pass_ns; /* CLOCK_MONOTONIC when this entry was filled; 0 = never */
-	__u64 psi_updated_ns; /* CLOCK_MONOTONIC at which the kernel last updated the averages, within some ms */
+	__u64 pass_ns;        /* CLOCK_MONOTONIC when this entry was filled; 0 = never */
+	__u64 psi_updated_ns; /* CLOCK_MONOTONIC at which the kernel last updated the averages,
+				 within some ms */
 	struct sc_psi psi_some[SC_PSI_COUNT];
 	struct sc_psi psi_full[SC_PSI_COUNT];
 	__u64 cpu_usage_ns;
@@ -94,34 +100,42 @@ struct sc_kernel {
 };
 _Static_assert(sizeof(struct sc_kernel) == 264, "no padding");
 
-/* Map `tasks`: what the task iterator found in its last pass; `pass` tells entries of older passes apart. */
+/* Map `tasks`: what the task iterator found in its last pass; `pass` tells entries of older passes
+ * apart. */
 struct sc_tasks {
 	__u64 pass;
 	__u64 oldest_start_ns; /* CLOCK_BOOTTIME start of the oldest process alive; 0 = none */
 	__u32 dstate;
-	__u32 processes; /* thread-group leaders alive in the subtree: an independent count of proc.alive */
+	__u32 processes; /* thread-group leaders alive in the subtree: an independent count of
+			    proc.alive */
 };
 _Static_assert(sizeof(struct sc_tasks) == 24, "no padding");
 
-/* Map `stats`, one entry: everything that could not be stored. Userspace reads it each tick. */
+/* Map `stats`, one entry: everything that could not be stored, and how far things are. Read each
+ * tick. */
 struct sc_stats {
 	__u64 wake_attempts; /* wake records tried; attempts = received + lost */
 	__u64 wake_lost;
-	__u64 slots_exhausted;  /* cgroups that found no free slot: counted into their nearest ancestor */
-	__u64 too_deep;         /* cgroups below SC_DEPTH_MAX: likewise */
-	__u64 ids_full;         /* cgroups that could not be entered into the id map: their events are lost */
-	__u64 processes_full;   /* processes that could not be remembered: alive and zombies are too low */
-	__u64 connects_full;    /* connects whose start could not be remembered: no latency */
-	__u64 events_unplaced;  /* events of a supervised cgroup that found no slot */
+	__u64 slots_exhausted; /* cgroups that found no free slot: counted into their nearest
+				  ancestor */
+	__u64 too_deep;        /* cgroups below SC_DEPTH_MAX: likewise */
+	__u64 ids_full; /* cgroups that could not be entered into the id map: their events are lost
+			 */
+	__u64 processes_full;  /* processes that could not be remembered: alive and zombies are too
+				  low */
+	__u64 connects_full;   /* connects whose start could not be remembered: no latency */
+	__u64 events_unplaced; /* events of a supervised cgroup that found no slot */
+	__u64 slots_taken;     /* cgroups that got a slot of their own, since start */
+	__u64 tasks_pass;      /* the pass that wrote to `tasks` last; it may still run */
 };
 
 enum sc_wake_kind {
-	SC_WAKE_CRASH,     /* a process died of a crash signal or of a SIGKILL that is not scram's */
-	SC_WAKE_EXIT,      /* a process exited with a status other than 0 */
-	SC_WAKE_OOM,       /* the OOM killer chose a process */
-	SC_WAKE_MADE,      /* cgroup made: userspace should learn its path */
-	SC_WAKE_GONE,      /* cgroup removed */
-	SC_WAKE_EMPTY,     /* cgroup became unpopulated */
+	SC_WAKE_CRASH, /* a process died of a crash signal or of a SIGKILL that is not scram's */
+	SC_WAKE_EXIT,  /* a process exited with a status other than 0 */
+	SC_WAKE_OOM,   /* the OOM killer chose a process */
+	SC_WAKE_MADE,  /* cgroup made: userspace should learn its path */
+	SC_WAKE_GONE,  /* cgroup removed */
+	SC_WAKE_EMPTY, /* cgroup became unpopulated */
 	SC_WAKE_KIND_COUNT
 };
 
@@ -133,3 +147,14 @@ struct sc_wake {
 	__u32 kind; /* enum sc_wake_kind */
 };
 _Static_assert(sizeof(struct sc_wake) == 24, "no padding");
+
+/* Read-only data of every BPF object: what userspace found out about the kernel before it loads
+ * them. */
+struct sc_bpf_config {
+	__u64 root_id;              /* cgroup id of the supervised root */
+	__u8 exit_tells_group_dead; /* sched_process_exit passes group_dead (since 6.16) */
+	__u8 has_css_flush;         /* the kfunc css_rstat_flush is there (since 6.16) */
+	__u8 has_cgroup_flush;      /* the kfunc cgroup_rstat_flush is there (6.1 to 6.15) */
+	__u8 unused[5];
+};
+_Static_assert(sizeof(struct sc_bpf_config) == 16, "no padding");

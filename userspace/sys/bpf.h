@@ -107,7 +107,9 @@ int sc_bpf_pass_cgroups(struct sc_bpf *b);
  * Meant for once a second. 0 or -errno; on failure `tasks` keeps the last finished pass.
  */
 int sc_bpf_pass_tasks(struct sc_bpf *b);
-/* How many passes over the tasks have finished, and when the last did (CLOCK_MONOTONIC; 0 = none).
+/*
+ * The number of the last finished pass over the tasks, which the entries of `tasks` carry, and its
+ * end (CLOCK_MONOTONIC). Numbers grow; both are 0 before the first.
  */
 uint64_t sc_bpf_tasks_pass(const struct sc_bpf *b, uint64_t *finished_ns);
 

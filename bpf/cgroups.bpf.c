@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The cgroup iterator: one pass enters cgroups that have no slot, another reads the kernel's
+ * numbers of every cgroup into the map `kernel`. Both write to maps only; both run under
+ * cgroup_mutex.
+ */
+#include "slots.h"
+
+/* Bit of cgroup.flags, from an enum without a name (include/linux/cgroup-defs.h). */
+#define CGRP_FROZEN      3
+#define PSI_STATES       6 /* io, memory, cpu; some and full of each; what follows differs by kernel */
+#define PAGE_COUNTER_MAX (0x7fffffffffffffffULL / 4096)
+
+extern void css_rstat_flush(struct cgroup_subsys_state *css) __weak __ksym;
+extern void cgroup_rstat_flush(struct cgroup *cgrp) __weak __ksym;
+
+/* PSI of the whole host, which the root cgroup does not point to; absent without
+ * CONFIG_KALLSYMS_ALL. */
+extern const void psi_system __weak __ksym;
+
+/* Only what is read here: a kernel without the controller has no such type. */
+struct mem_cgroup___sc {
+	struct page_counter memory;
+} __attribute__((preserve_access_index));
+
+struct pids_cgroup___sc {
+	atomic64_t counter;
+} __attribute__((preserve_access_index));
+
+SEC("iter/cgroup")
+int seed_cgroups(struct bpf_iter__cgroup *ctx)
+{
+	struct cgroup *cgrp = ctx->cgroup;
+	__u32 slot = 0, parent;
+	struct sc_node *node;
+	__u64 id;
+
+	if (!cgrp)
+		return 0;
+	id = cgrp->kn->id;
+	if (slot_of_id(id) != SC_SLOT_NONE)
+		return 0;
+	if (id != sc_config.root_id) {
+		parent = slot_of_id(BPF_CORE_READ((struct cgroup *)cgrp->self.parent, kn, id));
+		if (parent != SC_SLOT_NONE)
+			enter_cgroup(cgrp, parent, 0);
+		return 0;
+	}
+	node = node_at(slot);
+	if (!node)
+		return 0;
+	fill_node(node, NULL, slot, cgrp, 0);
+	sc_stat_up(slots_taken);
+	if (bpf_map_update_elem(&ids, &id, &slot, BPF_NOEXIST))
+		sc_stat_up(ids_full);
+	return 0;
+}
+
+/* sched_clock, in which PSI keeps its time, runs beside CLOCK_MONOTONIC; this task has just been
+ * woken. */
+static __always_inline __u64 sched_clock_behind(void)
+{
+	struct task_struct *self = bpf_get_current_task_btf();
+
+	return bpf_ktime_get_ns() - self->sched_info.last_arrival;
+}
+
+static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
+{
+	struct psi_group *psi = cgrp->psi;
+	__u64 avg[PSI_STATES * 3] = {}, total[PSI_STATES] = {};
+	const __u32 first[SC_PSI_COUNT] = {[SC_PSI_CPU] = 4, [SC_PSI_MEMORY] = 2, [SC_PSI_IO] = 0};
+
+	if (cgrp->level == 0)
+		psi = (struct psi_group *)&psi_system;
+	if (!psi)
+		return 0;
+	if (bpf_core_field_exists(psi->enabled) && !BPF_CORE_READ(psi, enabled) && cgrp->level)
+		return 0;
+	if (bpf_core_read(avg, sizeof(avg), &psi->avg) ||
+	    bpf_core_read(total, sizeof(total), &psi->total))
+		return 0;
+	for (int r = 0; r < SC_PSI_COUNT; r++) {
+		__u32 some = first[r], full = some + 1;
+		for (int w = 0; w < 3; w++) {
+			k->psi_some[r].avg[w] = avg[some * 3 + w];
+			k->psi_full[r].avg[w] = avg[full * 3 + w];
+		}
+		k->psi_some[r].total_ns = total[some];
+		k->psi_full[r].total_ns = total[full];
+	}
+	k->psi_updated_ns = BPF_CORE_READ(psi, avg_last_update) + sched_clock_behind();
+	return SC_KERNEL_PSI;
+}
+
+static __always_inline void *controller(struct cgroup *cgrp, __u64 index)
+{
+	void *css = NULL;
+
+	/* Every controller's struct begins with its cgroup_subsys_state. */
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)cgrp + bpf_core_field_offset(struct cgroup, subsys) +
+				      index * sizeof(css));
+	return css;
+}
+
+static __always_inline __u32 read_memory(struct sc_kernel *k, struct cgroup *cgrp)
+{
+	struct mem_cgroup___sc *memory;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return 0;
+	memory = controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+	if (!memory)
+		return 0;
+	k->mem_current_pages = BPF_CORE_READ(memory, memory.usage.counter);
+	k->mem_max_pages = BPF_CORE_READ(memory, memory.max);
+	return k->mem_max_pages < PAGE_COUNTER_MAX ? SC_KERNEL_MEMORY | SC_KERNEL_MEMORY_MAX
+						   : SC_KERNEL_MEMORY;
+}
+
+static __always_inline __u32 read_pids(struct sc_kernel *k, struct cgroup *cgrp)
+{
+	struct pids_cgroup___sc *pids;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		return 0;
+	pids = controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	if (!pids)
+		return 0;
+	k->pids_current = BPF_CORE_READ(pids, counter.counter);
+	return SC_KERNEL_PIDS;
+}
+
+/* One flush of the pass's root brings every cgroup below it up to date. */
+static __always_inline void flush_cpu_time(struct cgroup *cgrp)
+{
+	if (sc_config.has_css_flush)
+		css_rstat_flush(&cgrp->self);
+	else if (sc_config.has_cgroup_flush)
+		cgroup_rstat_flush(cgrp);
+}
+
+/* The controllers' files, and cpu.stat's, tell other things for the hierarchy's root; those are not
+ * read. */
+static __always_inline void read_cgroup(struct sc_kernel *k, struct cgroup *cgrp)
+{
+	__u32 flags = read_psi(k, cgrp);
+
+	if (cgrp->level) {
+		k->cpu_usage_ns = cgrp->bstat.cputime.sum_exec_runtime;
+		flags |= sc_config.has_css_flush || sc_config.has_cgroup_flush ? SC_KERNEL_CPU : 0;
+		flags |= read_memory(k, cgrp) | read_pids(k, cgrp);
+	}
+	if (cgrp->nr_populated_csets || cgrp->nr_populated_domain_children ||
+	    cgrp->nr_populated_threaded_children)
+		flags |= SC_KERNEL_POPULATED;
+	if (cgrp->flags & 1UL << CGRP_FROZEN)
+		flags |= SC_KERNEL_FROZEN;
+	k->flags = flags;
+	barrier();
+	*(volatile __u64 *)&k->pass_ns = bpf_ktime_get_ns();
+}
+
+SEC("iter.s/cgroup")
+int read_cgroups(struct bpf_iter__cgroup *ctx)
+{
+	struct cgroup *cgrp = ctx->cgroup;
+	struct sc_node *node;
+	struct sc_kernel *k;
+	__u32 slot;
+	__u64 id;
+
+	if (!cgrp)
+		return 0;
+	id = cgrp->kn->id;
+	if (id == sc_config.root_id)
+		flush_cpu_time(cgrp);
+	slot = slot_of_id(id);
+	node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
+	if (!node || node->cgroup_id != id)
+		return 0;
+	k = bpf_map_lookup_elem(&kernel, &slot);
+	if (k)
+		read_cgroup(k, cgrp);
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Family `oom`: victims of the out-of-memory killer, counted in the cgroup they live in (the one
+ * whose limit was reached may be above it, and counts too). Where mark_victim passes only a pid
+ * this is not loaded.
+ */
+#include "scram.bpf.h"
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(oom_victim, struct task_struct *victim)
+{
+	__u32 slot = slot_of(victim->group_leader->cgroups->dfl_cgrp);
+	struct sc_node *node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
+
+	if (!node)
+		return 0;
+	count(node, oom_kills, 1);
+	wake(SC_WAKE_OOM, node);
+	return 0;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the BPF programs of scram share: finding the slot of a cgroup, counting into it and its
+ * ancestors, waking userspace. Programs count and nothing else; what cannot be stored is counted in
+ * stats.
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include <scram/abi.h>
+
+#include "maps.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile struct sc_bpf_config sc_config = {};
+
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
+#define EEXIST     17
+
+#define sc_stat_up(field)                                                      \
+	do {                                                                   \
+		__u32 zero_ = 0;                                               \
+		struct sc_stats *stats_ = bpf_map_lookup_elem(&stats, &zero_); \
+		if (stats_)                                                    \
+			__sync_fetch_and_add(&stats_->field, 1);               \
+	} while (0)
+
+static __always_inline struct sc_node *node_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&nodes, &slot);
+}
+
+/* The counts of the i-th of the node's ancestors, of which the first is the node itself; NULL: no
+ * more. */
+static __always_inline struct sc_counts *counts_of(struct sc_node *node, __u32 i)
+{
+	if (i >= node->ancestors || i >= SC_DEPTH_MAX)
+		return NULL;
+	__u32 slot = node->ancestor[i];
+	return bpf_map_lookup_elem(&counts, &slot);
+}
+
+#define for_each_counts(c, node) \
+	for (__u32 i_ = 0; i_ < SC_DEPTH_MAX && ((c) = counts_of(node, i_)); i_++)
+
+/* Adds to one field of the node and of all its ancestors. */
+#define count(node, field, delta)                                                    \
+	do {                                                                         \
+		struct sc_counts *c_;                                                \
+		for_each_counts(c_, node) __sync_fetch_and_add(&c_->field, (delta)); \
+	} while (0)
+
+static __always_inline __u32 slot_of_id(__u64 cgroup_id)
+{
+	__u32 *slot = bpf_map_lookup_elem(&ids, &cgroup_id);
+	return slot ? *slot : SC_SLOT_NONE;
+}
+
+static __always_inline __u64 ancestor_id(struct cgroup *cgrp, __u32 level)
+{
+	struct cgroup *ancestor = NULL;
+	void *table = (void *)cgrp + bpf_core_field_offset(struct cgroup, ancestors);
+
+	bpf_probe_read_kernel(&ancestor, sizeof(ancestor), table + level * sizeof(ancestor));
+	return ancestor ? BPF_CORE_READ(ancestor, kn, id) : 0;
+}
+
+/*
+ * A cgroup without an entry: not supervised, or removed and recycled while a socket still belongs
+ * to it, or lost when the id map was full. What it does then counts for its nearest ancestor that
+ * is known.
+ */
+static __always_inline __u32 slot_of_ancestor(struct cgroup *cgrp)
+{
+	struct sc_node *root = node_at(0);
+	__u32 level = cgrp->level;
+
+	if (!root || level <= root->level || ancestor_id(cgrp, root->level) != sc_config.root_id)
+		return SC_SLOT_NONE;
+	for (__u32 up = 1; up < SC_DEPTH_MAX && up <= level; up++) {
+		__u32 slot = slot_of_id(ancestor_id(cgrp, level - up));
+		if (slot != SC_SLOT_NONE)
+			return slot;
+	}
+	sc_stat_up(events_unplaced);
+	return SC_SLOT_NONE;
+}
+
+static __always_inline __u32 slot_of(struct cgroup *cgrp)
+{
+	__u32 slot = slot_of_id(cgrp->kn->id);
+	return slot != SC_SLOT_NONE ? slot : slot_of_ancestor(cgrp);
+}
+
+/* Tracepoints of cgroups fire for v1 hierarchies too, whose ids collide with those of cgroup v2. */
+static __always_inline bool is_default_hierarchy(struct cgroup *cgrp)
+{
+	return cgrp->root->hierarchy_id == 0;
+}
+
+static __always_inline void wake(enum sc_wake_kind kind, struct sc_node *node)
+{
+	struct sc_wake *w;
+
+	sc_stat_up(wake_attempts);
+	w = bpf_ringbuf_reserve(&wakes, sizeof(*w), 0);
+	if (!w) {
+		sc_stat_up(wake_lost);
+		return;
+	}
+	w->time_ns = bpf_ktime_get_ns();
+	w->cgroup_id = node->cgroup_id;
+	w->slot = node->ancestor[0];
+	w->kind = kind;
+	bpf_ringbuf_submit(w, 0);
+}

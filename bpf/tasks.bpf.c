@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The task iterator: counts processes and tasks in uninterruptible sleep, finds the oldest process,
+ * and enters the processes that no tracepoint has seen, those older than the agent above all.
+ */
+#include "processes.h"
+
+#define TASK_UNINTERRUPTIBLE 0x0002
+#define TASK_NOLOAD          0x0400 /* idle kernel threads sleep so, and are not counted as D anywhere */
+
+/*
+ * A dead process that nobody knows is entered as a zombie once all its threads are past the exit
+ * tracepoint: before that, the tracepoint will do it, and count the exit too. It is entered only
+ * while it can still be reaped: the tracepoint of that comes a grace period later, thus after this
+ * program.
+ */
+static __always_inline void enter_zombie(struct task_struct *leader, __u32 slot)
+{
+	struct sc_node *node = node_at(slot);
+
+	if (!node || !leader->exit_state || leader->signal->nr_threads != 1)
+		return;
+	if (!process_insert(leader, SC_PHASE_DEAD, slot))
+		count(node, proc_zombies, 1);
+}
+
+/* The entry of a slot, zeroed when an older pass wrote it. */
+static __always_inline struct sc_tasks *tasks_at(__u32 slot, __u64 pass)
+{
+	struct sc_tasks *t = bpf_map_lookup_elem(&tasks, &slot);
+
+	if (t && t->pass != pass) {
+		t->pass = pass;
+		t->oldest_start_ns = 0;
+		t->dstate = 0;
+		t->processes = 0;
+	}
+	return t;
+}
+
+/* Userspace learns from it which entries are of the pass that it has just run. */
+static __always_inline void note_pass(__u64 pass)
+{
+	__u32 zero = 0;
+	struct sc_stats *s = bpf_map_lookup_elem(&stats, &zero);
+
+	if (s)
+		s->tasks_pass = pass;
+}
+
+struct found {
+	__u64 pass;
+	__u64 start_ns; /* of a living process; 0 = not one */
+	bool dstate;
+};
+
+static __always_inline void count_found(struct sc_node *node, struct found *f)
+{
+	for (__u32 i = 0; i < SC_DEPTH_MAX && i < node->ancestors; i++) {
+		struct sc_tasks *t = tasks_at(node->ancestor[i], f->pass);
+
+		if (!t)
+			return;
+		if (f->dstate)
+			t->dstate++;
+		if (!f->start_ns)
+			continue;
+		t->processes++;
+		if (!t->oldest_start_ns || f->start_ns < t->oldest_start_ns)
+			t->oldest_start_ns = f->start_ns;
+	}
+}
+
+SEC("iter/task")
+int read_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct found f = {.pass = ctx->meta->session_id};
+	struct sc_node *node;
+	bool is_leader;
+	__u32 slot;
+
+	note_pass(f.pass);
+	if (!task || task->flags & PF_KTHREAD)
+		return 0;
+	f.dstate = (task->__state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
+	is_leader = task->pid == task->tgid;
+	if ((!is_leader && !f.dstate) || !task->thread_pid)
+		return 0;
+	slot = slot_of(task->cgroups->dfl_cgrp);
+	node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
+	if (!node)
+		return 0;
+	if (is_leader && task->signal->live.counter) {
+		f.start_ns = task->start_boottime;
+		process_enter(task, slot);
+	} else if (is_leader) {
+		enter_zombie(task, slot);
+	}
+	count_found(node, &f);
+	return 0;
+}
