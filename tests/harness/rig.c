@@ -12,17 +12,21 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define READY_MS 15000
-#define STOP_MS  15000
+#define CONFIG_NAME "scram.yaml"
+#define READY_MS    15000
+#define STOP_MS     15000
 
 static const char *const NO_ARGS[] = {NULL};
 
 int sc_rig_config(struct sc_rig *rig, const char *yaml)
 {
 	static const char mark[] = "@ROOT@";
+	_cleanup_close_ int dirfd = open(rig->box.tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_str_ struct sc_str text;
 	const char *at;
 
+	if (dirfd < 0)
+		return -errno;
 	sc_str_init_heap(&text);
 	while ((at = strstr(yaml, mark)) != NULL) {
 		sc_str_addn(&text, yaml, (size_t)(at - yaml));
@@ -30,7 +34,7 @@ int sc_rig_config(struct sc_rig *rig, const char *yaml)
 		yaml = at + strlen(mark);
 	}
 	sc_str_add(&text, yaml);
-	return sc_write_file_atomic(AT_FDCWD, rig->config, text.data, text.len, 0600, false);
+	return sc_write_file_atomic(dirfd, CONFIG_NAME, text.data, text.len, 0600, false);
 }
 
 static int name_paths(struct sc_rig *rig)
@@ -41,9 +45,9 @@ static int name_paths(struct sc_rig *rig)
 		const char *base;
 		const char *name;
 	} paths[] = {
-		{rig->root, rig->box.cgroup, "work"},      {rig->root_dir, rig->box.dir, "work"},
-		{rig->state_dir, rig->box.tmp, "state"},   {rig->run_dir, rig->box.tmp, "run"},
-		{rig->config, rig->box.tmp, "scram.yaml"}, {rig->log, rig->box.tmp, "agent.log"},
+		{rig->root, rig->box.cgroup, "work"},     {rig->root_dir, rig->box.dir, "work"},
+		{rig->state_dir, rig->box.tmp, "state"},  {rig->run_dir, rig->box.tmp, "run"},
+		{rig->config, rig->box.tmp, CONFIG_NAME}, {rig->log, rig->box.tmp, "agent.log"},
 	};
 
 	if (!realpath(scram ? scram : "build/scram", rig->scram))
