@@ -138,11 +138,10 @@ const struct sc_component *sc_config_component(const struct sc_config *config, c
 const struct sc_tenant *sc_config_tenant(const struct sc_config *config, const char *name);
 
 /*
- * What a predicate may name beyond signals, for sc_predicate_compile: the probes declared in
- * config. The environment points into config and is valid as long as that.
+ * The entry of `protect` that matches path or a cgroup above it, or NULL. What is above a protected
+ * cgroup must be left alone too; that is for the caller to see, who knows which cgroups there are.
  */
-struct sc_predicate_env;
-void sc_config_predicate_env(const struct sc_config *config, struct sc_predicate_env *env);
+const char *sc_config_protected_by(const struct sc_config *config, const char *path);
 
 /*
  * Parses a condition registered at run time, or read back from the journal: one JSON object with
