@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The three clocks, read together. Decisions rest on mono_ns (the clock of bpf_ktime_get_ns), expiry on
- * boot_ns (counts suspend), and real_ns is a label for people only. clock_gettime(2).
+ * The three clocks, read together. Decisions rest on mono_ns (the clock of bpf_ktime_get_ns),
+ * expiry on boot_ns (counts suspend), and real_ns is a label for people only. clock_gettime(2).
  */
 #pragma once
 

@@ -12,6 +12,7 @@ struct sc_diag {
 	char text[SC_DIAG_TEXT_MAX];
 };
 
-/* Fills diag (NULL is allowed) and returns err, so that a refusal is one statement. Printable only. */
+/* Fills diag (NULL is allowed) and returns err, so that a refusal is one statement. Printable only.
+ */
 int sc_diag_set(struct sc_diag *diag, int err, unsigned int line, unsigned int column,
 		const char *fmt, ...) _printf_(5, 6);

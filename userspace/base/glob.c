@@ -19,7 +19,8 @@ int sc_glob_check(const char *pattern)
 	return stars > SC_GLOB_STARS_MAX ? -EINVAL : 0;
 }
 
-/* Two places to come back to: the last `*` of this segment, and the last `**`; the nearer is tried first. */
+/* Two places to come back to: the last `*` of this segment, and the last `**`; the nearer is tried
+ * first. */
 bool sc_glob_match(const char *pattern, const char *path)
 {
 	const char *star = NULL, *star_at = NULL;

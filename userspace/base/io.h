@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small file helpers. Every descriptor is O_CLOEXEC; every function returns 0 or more, or -errno. */
+/* Small file helpers. Every descriptor is O_CLOEXEC; every function returns 0 or more, or -errno.
+ */
 #pragma once
 
 #include "base/mem.h"
@@ -8,8 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads the file name under dirfd (AT_FDCWD works) whole into buf, NUL-terminated. Returns the length,
- * -EFBIG when it does not fit into size - 1 bytes. */
+/* Reads the file name under dirfd (AT_FDCWD works) whole into buf, NUL-terminated. Returns the
+ * length, -EFBIG when it does not fit into size - 1 bytes. */
 ssize_t sc_read_file_at(int dirfd, const char *name, char *buf, size_t size);
 /* The same from offset 0 of an open descriptor (cgroup and proc files are re-read this way). */
 ssize_t sc_read_fd(int fd, char *buf, size_t size);
@@ -18,8 +19,8 @@ ssize_t sc_read_fd(int fd, char *buf, size_t size);
 int sc_write_all(int fd, const void *data, size_t n);
 
 /*
- * Replaces dirfd/name by data through a temporary file and rename(2); with durable, data and directory
- * are synced. On failure the old file is untouched and the temporary one removed.
+ * Replaces dirfd/name by data through a temporary file and rename(2); with durable, data and
+ * directory are synced. On failure the old file is untouched and the temporary one removed.
  */
 int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 			 bool durable);

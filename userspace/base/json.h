@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes JSON into a sc_str: commas and escapes are kept right, nesting is asserted. Reading JSON is
- * jansson's work, with JSON_REJECT_DUPLICATES.
+ * Writes JSON into a sc_str: commas and escapes are kept right, nesting is asserted. Reading JSON
+ * is jansson's work, with JSON_REJECT_DUPLICATES.
  */
 #pragma once
 

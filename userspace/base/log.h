@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line per message on standard error, with the syslog priority prefix <N> when the journal reads it
- * (JOURNAL_STREAM is set). Leaves never log: the caller that can name the operation logs once.
+ * One line per message on standard error, with the syslog priority prefix <N> when the journal
+ * reads it (JOURNAL_STREAM is set). Leaves never log: the caller that can name the operation logs
+ * once.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small event loop over epoll(7): descriptors in, one call per ready descriptor. One thread owns it. A watch lives
- * in its owner's memory and may be removed, also by its own call, at any moment.
+ * A small event loop over epoll(7): descriptors in, one call per ready descriptor. One thread owns
+ * it. A watch lives in its owner's memory and may be removed, also by its own call, at any moment.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ownership helpers. A local that owns something carries a cleanup attribute, and every hand-over is
- * spelled SC_TAKE_PTR or SC_TAKE_FD, so that one function can be read as leak-free on its own.
+ * Ownership helpers. A local that owns something carries a cleanup attribute, and every hand-over
+ * is spelled SC_TAKE_PTR or SC_TAKE_FD, so that one function can be read as leak-free on its own.
  */
 #pragma once
 
@@ -11,33 +11,33 @@
 #include <unistd.h>
 
 #define SC_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define SC_MIN(a, b)                                                                               \
-	({                                                                                         \
-		__typeof__(a) sc_a_ = (a);                                                         \
-		__typeof__(b) sc_b_ = (b);                                                         \
-		sc_a_ < sc_b_ ? sc_a_ : sc_b_;                                                     \
+#define SC_MIN(a, b)                           \
+	({                                     \
+		__typeof__(a) sc_a_ = (a);     \
+		__typeof__(b) sc_b_ = (b);     \
+		sc_a_ < sc_b_ ? sc_a_ : sc_b_; \
 	})
-#define SC_MAX(a, b)                                                                               \
-	({                                                                                         \
-		__typeof__(a) sc_a_ = (a);                                                         \
-		__typeof__(b) sc_b_ = (b);                                                         \
-		sc_a_ > sc_b_ ? sc_a_ : sc_b_;                                                     \
+#define SC_MAX(a, b)                           \
+	({                                     \
+		__typeof__(a) sc_a_ = (a);     \
+		__typeof__(b) sc_b_ = (b);     \
+		sc_a_ > sc_b_ ? sc_a_ : sc_b_; \
 	})
 
 /* Gives the value up: the local is NULL (or -1) afterwards and its cleanup does nothing. */
-#define SC_TAKE_PTR(p)                                                                             \
-	({                                                                                         \
-		__typeof__(p) *sc_p_ = &(p);                                                       \
-		__typeof__(p) sc_v_ = *sc_p_;                                                      \
-		*sc_p_ = NULL;                                                                     \
-		sc_v_;                                                                             \
+#define SC_TAKE_PTR(p)                        \
+	({                                    \
+		__typeof__(p) *sc_p_ = &(p);  \
+		__typeof__(p) sc_v_ = *sc_p_; \
+		*sc_p_ = NULL;                \
+		sc_v_;                        \
 	})
-#define SC_TAKE_FD(fd)                                                                             \
-	({                                                                                         \
-		int *sc_p_ = &(fd);                                                                \
-		int sc_v_ = *sc_p_;                                                                \
-		*sc_p_ = -1;                                                                       \
-		sc_v_;                                                                             \
+#define SC_TAKE_FD(fd)              \
+	({                          \
+		int *sc_p_ = &(fd); \
+		int sc_v_ = *sc_p_; \
+		*sc_p_ = -1;        \
+		sc_v_;              \
 	})
 
 /* Closes *fd unless it is negative, keeps errno, and leaves -1 behind. */

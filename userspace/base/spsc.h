@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded queue between exactly one producer thread and one consumer thread: no lock, no wait, no allocation
- * after init. A full queue refuses; the producer decides what that means.
+ * A bounded queue between exactly one producer thread and one consumer thread: no lock, no wait, no
+ * allocation after init. A full queue refuses; the producer decides what that means.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 struct sc_spsc {
 	unsigned char *items;
 	size_t item_size;
-	uint32_t mask; /* capacity - 1; capacity is a power of two */
+	uint32_t mask;                      /* capacity - 1; capacity is a power of two */
 	_Alignas(64) _Atomic uint32_t head; /* next to pop */
 	_Alignas(64) _Atomic uint32_t tail; /* next to push */
 };

@@ -122,7 +122,11 @@ void sc_str_add_printable(struct sc_str *s, const char *text, size_t n)
 static size_t utf8_length(const unsigned char *p, size_t n, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t len = p[0] < 0x80       ? 1
+		     : p[0] >> 5 == 6  ? 2
+		     : p[0] >> 4 == 14 ? 3
+		     : p[0] >> 3 == 30 ? 4
+				       : 0;
 	uint32_t c = len == 1 ? p[0] : len == 0 ? 0 : p[0] & (0xffu >> (len + 1));
 
 	if (len == 0 || len > n)
@@ -138,7 +142,8 @@ static size_t utf8_length(const unsigned char *p, size_t n, uint32_t *code)
 	return len;
 }
 
-/* Code points that change how the rest of a line is shown: C1 controls, bidi marks, line separators. */
+/* Code points that change how the rest of a line is shown: C1 controls, bidi marks, line
+ * separators. */
 static bool is_deceptive(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||

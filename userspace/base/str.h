@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A string under construction: either over the caller's buffer (never allocates; what does not fit is
- * dropped and remembered in `truncated`) or on the heap (grows).
+ * A string under construction: either over the caller's buffer (never allocates; what does not fit
+ * is dropped and remembered in `truncated`) or on the heap (grows).
  */
 #pragma once
 

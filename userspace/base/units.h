@@ -15,14 +15,15 @@ enum sc_unit {
 };
 
 /*
- * Parses the number with its unit at the start of text (at most n bytes): digits, an optional fraction,
- * an optional unit suffix. Returns the bytes taken and sets *value in the base unit (ns, bytes, ratio,
- * plain), or -EINVAL (no number here), -ENOENT (suffix unknown), -ERANGE (not finite, or over 2^53 - 1,
- * the end of exact integers).
+ * Parses the number with its unit at the start of text (at most n bytes): digits, an optional
+ * fraction, an optional unit suffix. Returns the bytes taken and sets *value in the base unit (ns,
+ * bytes, ratio, plain), or -EINVAL (no number here), -ENOENT (suffix unknown), -ERANGE (not finite,
+ * or over 2^53 - 1, the end of exact integers).
  */
 int sc_parse_quantity(const char *text, size_t n, double *value, enum sc_unit *unit);
 
-/* The whole text is one duration with a unit ("0" needs none); -EINVAL otherwise; -ERANGE over 100 d. */
+/* The whole text is one duration with a unit ("0" needs none); -EINVAL otherwise; -ERANGE over 100
+ * d. */
 int sc_parse_duration(const char *text, uint64_t *ns);
 
 /* Writes v as the shortest text of that unit: 1m30s, 64MiB, 40%, 12. */

@@ -19,12 +19,12 @@ static const struct {
 	const char *loss;
 	const char *fix;
 } texts[] = {
-	[SC_PRIVILEGE_MEMORY_LOCKED] = {"memory locked",
-					"under memory pressure the agent may wait for its own pages",
-					"give the service CAP_IPC_LOCK or LimitMEMLOCK=infinity"},
-	[SC_PRIVILEGE_OOM_PROTECTED] = {"protected from the OOM killer",
-					"the OOM killer may choose the agent",
-					"give the service CAP_SYS_RESOURCE or OOMScoreAdjust=-1000"},
+	[SC_PRIVILEGE_MEMORY_LOCKED] =
+		{"memory locked", "under memory pressure the agent may wait for its own pages",
+		 "give the service CAP_IPC_LOCK or LimitMEMLOCK=infinity"},
+	[SC_PRIVILEGE_OOM_PROTECTED] =
+		{"protected from the OOM killer", "the OOM killer may choose the agent",
+		 "give the service CAP_SYS_RESOURCE or OOMScoreAdjust=-1000"},
 	[SC_PRIVILEGE_LOOP_FIFO] = {"loop thread SCHED_FIFO 1",
 				    "a fork bomb can delay a tick by hundreds of milliseconds",
 				    "give the service CAP_SYS_NICE, and where RT_GROUP_SCHED is "
@@ -41,11 +41,12 @@ static const struct {
 };
 _Static_assert(SC_ARRAY_SIZE(texts) == SC_PRIVILEGE_COUNT, "one row per privilege");
 
-/* What the core does after its start: BPF maps and iterators, cgroup files of any owner, open by handle, pidfd
- * kills, FIFO for its own threads, the wait channel of processes that will not die. */
+/* What the core does after its start: BPF maps and iterators, cgroup files of any owner, open by
+ * handle, pidfd kills, FIFO for its own threads, the wait channel of processes that will not die.
+ */
 static const unsigned int kept_caps[] = {
-	CAP_BPF,    CAP_PERFMON,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
-	CAP_KILL,   CAP_SYS_NICE, CAP_IPC_LOCK,     CAP_SYS_PTRACE,
+	CAP_BPF,  CAP_PERFMON,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+	CAP_KILL, CAP_SYS_NICE, CAP_IPC_LOCK,     CAP_SYS_PTRACE,
 };
 
 const char *sc_privilege_name(enum sc_privilege p)

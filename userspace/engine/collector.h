@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The collector thread: everything that may stall behind the kernel's cgroup_mutex (258 ms were
+ * seen under migration churn) and is not an action. It runs the iterators, learns the paths of new
+ * cgroups, gives slots back, and frees what the loop no longer needs. The loop uses the last
+ * finished pass and knows its age.
+ */
+#pragma once
+
+#include "base/spsc.h"
+#include "engine/ports.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Slots are given back together, because each call waits for the kernel: so often at most. */
+#define SC_RECYCLE_INTERVAL_NS 250000000ULL
+/* The task iterator walks every task of the host: once a second. */
+#define SC_TASK_PASS_INTERVAL_NS 1000000000ULL
+
+enum sc_collect_kind {
+	SC_COLLECT_LEARN,   /* find the path of (slot, cgroup_id) */
+	SC_COLLECT_RECYCLE, /* give slot back */
+	SC_COLLECT_FREE,    /* free path */
+};
+
+struct sc_collect_order {
+	enum sc_collect_kind kind;
+	uint32_t slot;
+	uint64_t cgroup_id;
+	char *path;
+};
+
+/* Answer to LEARN: path is heap memory of the receiver, NULL when the cgroup is gone already.
+ * Answer to RECYCLE: path is NULL and recycled tells whether the slot is free now. */
+struct sc_collect_report {
+	enum sc_collect_kind kind;
+	uint32_t slot;
+	uint64_t cgroup_id;
+	char *path;
+	bool recycled;
+};
+
+struct sc_collector {
+	const struct sc_kernel_port *kernel;
+	pthread_t thread;
+	bool running;
+	struct sc_spsc orders;  /* loop to collector */
+	struct sc_spsc reports; /* collector to loop */
+	int order_bell;
+	int report_bell;                     /* the loop watches this */
+	uint32_t to_recycle[SC_RECYCLE_MAX]; /* the collector's own */
+	size_t n_to_recycle;
+	uint64_t recycled_ns;
+	_Atomic bool stop;
+	_Atomic bool pass_wanted;
+	_Atomic uint64_t
+		cgroup_pass_ns; /* CLOCK_MONOTONIC at the end of the last good pass; 0 = none yet */
+	_Atomic uint64_t task_pass_ns;
+	_Atomic uint64_t task_pass; /* number of the last good task pass, as in struct sc_tasks */
+	_Atomic uint64_t pass_us;   /* what the last cgroup pass took */
+	_Atomic uint64_t pass_failures;
+	_Atomic int pass_error; /* last -errno */
+};
+
+/* Allocates the queues (room for every slot at once) and the bells; 0 or -errno. */
+int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel);
+/* Starts the thread; 0 or -errno. */
+int sc_collector_start(struct sc_collector *c);
+/* Stops the thread, frees everything. Harmless when never started. */
+void sc_collector_done(struct sc_collector *c);
+
+/* One cgroup pass and one task pass on the calling thread: at start, before the thread runs. */
+int sc_collector_pass_now(struct sc_collector *c);
+
+/* loop: asks for a cgroup pass; one that is under way makes the next one start at its end. */
+void sc_collector_ask_pass(struct sc_collector *c);
+/* loop: false when the queue is full (ask again next tick). Ring with sc_bell_ring(c->order_bell).
+ */
+bool sc_collector_order(struct sc_collector *c, const struct sc_collect_order *order);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's state and the seams between its files. Everything here belongs to the loop thread.
+ * The files, in the order of the pipeline:
+ *
+ *   engine.c     start, the loop, stop           tick.c       one tick: the only place where the
+ * stages meet targets.c    which cgroups there are         decide.c     candidate -> facts ->
+ * interlocks -> verdict fires.c      a fire under way                standing.c   freezes and
+ * rekills that outlast their fire records.c    journal and fire list           reconcile.c  what a
+ * dead predecessor left reload.c     configuration -> running set    ops*.c       what the control
+ * socket asks
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "engine/collector.h"
+#include "engine/control.h"
+#include "engine/hand.h"
+#include "engine/ports.h"
+#include "engine/syncer.h"
+
+#include <scram/condition.h>
+#include <scram/config.h>
+#include <scram/fire.h>
+#include <scram/interlock.h>
+#include <scram/journal.h>
+#include <scram/predicate.h>
+#include <scram/snapshot.h>
+
+#include "record/statefile.h"
+
+struct sc_fold;
+
+/* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
+#define SC_ACTIVE_MAX 64
+/* Pairs that one tick may find due; the rest is due again at the next. */
+#define SC_CANDIDATES_MAX 256
+/* Slots that one early tick looks at; more wake records than that make a full tick. */
+#define SC_WAKES_MAX 256
+/* Fires remembered for the blast radius; older than its window are forgotten anyhow. */
+#define SC_RECENT_MAX 256
+/* Tick durations kept for the percentiles in status. */
+#define SC_TICK_SAMPLES 512
+
+#define SC_NO_CONDITION 0xffffffffU
+
+enum sc_active_stage {
+	SC_ACTIVE_FREE,
+	SC_ACTIVE_WITH_HAND, /* the hand writes */
+	SC_ACTIVE_VERIFYING, /* the loop waits for the world */
+	SC_ACTIVE_STANDING,  /* the fire has its outcome; its effect stands until released */
+	SC_ACTIVE_STAGE_COUNT
+};
+
+/* One fire under way. */
+struct sc_active {
+	enum sc_active_stage stage;
+	struct sc_fire fire;
+	struct sc_action_run run;
+	struct sc_standing rekill;
+	uint32_t slot;
+	uint64_t next_ns;     /* CLOCK_MONOTONIC of the next look; 0 = when woken */
+	bool is_releasing;    /* what is under way is the undo */
+	bool is_rekilling;    /* what is under way is another kill of a settled fire */
+	bool ends_when_clear; /* a freeze that is not the last rung: undone when its condition
+				 clears */
+	bool stuck_told;
+	char released_by[SC_FIRE_OPERATOR_MAX];
+	struct sc_reply_to waiter;
+	bool waits_for_outcome; /* fire --wait; else the waiter is answered once it is applied */
+};
+
+struct sc_recent {
+	uint64_t at_ns; /* 0 = unused */
+	char condition_id[SC_FIRE_CONDITION_MAX];
+	bool dry_run;
+	bool automatic;
+	bool irreversible;
+};
+
+struct sc_tick_stats {
+	uint64_t full, early;      /* ticks of each kind */
+	uint64_t overruns;         /* full ticks that took longer than the interval */
+	uint64_t last_us, late_us; /* of the last full tick */
+	uint32_t sample_us[SC_TICK_SAMPLES];
+	uint32_t sample_late_us[SC_TICK_SAMPLES];
+	uint32_t samples; /* taken in all; the last SC_TICK_SAMPLES are kept */
+};
+
+struct sc_switch { /* disarm, forced observe-only: why nothing fires */
+	bool is_on;
+	char reason[SC_FIRE_REASON_MAX];
+	char operator_name[SC_FIRE_OPERATOR_MAX];
+	char since[SC_TIME_TEXT_MAX];
+};
+
+struct sc_engine {
+	const struct sc_run_options *options;
+	const struct sc_ports *ports;
+	const char *boot_id;
+	int state_dir_fd, run_dir_fd;
+
+	struct sc_loop loop;
+	struct sc_watch tick_timer, look_timer, signals, wakes, hand_bell, collector_bell;
+	struct sc_control control;
+	struct sc_hand hand;
+	struct sc_collector collector;
+	struct sc_syncer syncer;
+	bool stopping;
+	int exit_status;
+
+	/* the running set: swapped whole on reload */
+	struct sc_config config;
+	struct sc_registry *registry;
+	struct sc_plan *plan;
+	struct sc_conditions *set;
+	struct sc_condition_meta *meta; /* one per condition of the set */
+
+	struct sc_targets *targets;
+	struct sc_source source;
+	uint8_t *asked;  /* by slot: enum sc_asked bits, orders the collector has not answered */
+	uint32_t *slots; /* scratch: slots in use */
+	bool some_paths_unknown;
+
+	/* time */
+	struct sc_time now, last_tick;
+	uint64_t cause_ns; /* CLOCK_MONOTONIC of what made this tick look: a wake record, or its own
+			      begin */
+	uint64_t interval_ns, due_ns, started_ns, resumed_ns, last_housekeeping_ns;
+	struct sc_tick_stats ticks;
+
+	/* decisions and fires */
+	struct sc_candidate candidates[SC_CANDIDATES_MAX];
+	struct sc_active active[SC_ACTIVE_MAX];
+	struct sc_recent recent[SC_RECENT_MAX];
+	uint32_t recent_next;
+	struct sc_frozen frozen[SC_ACTIVE_MAX];
+	uint64_t events_lost, events_lost_before, events_lost_ns;
+	uint64_t early_wakes_dropped;
+	uint32_t early_budget; /* early ticks left in this interval */
+
+	/* records */
+	struct sc_journal *journal;
+	struct sc_fold *fold;
+	uint64_t fires_total, vetoes_total, journal_failures, predicate_overruns;
+	uint64_t last_seal_ns;
+	struct sc_statefile statefile;
+	bool journal_was_broken, seal_due;
+
+	/* interlock facts that people set */
+	bool forced_readonly;
+	bool draining;
+	struct sc_switch disarmed;
+	bool ready;
+};
+
+/* What the engine keeps beside each condition of the set. */
+struct sc_condition_meta {
+	uint64_t eval_ns; /* the last full evaluation took this */
+	uint64_t eval_max_ns;
+	bool over_budget;  /* the last evaluation overran: told once */
+	char why_not[192]; /* armed, cannot fire: the reason; empty = it can */
+};
+
+/* An evaluation of one condition over all its targets may take this long before it is recorded as
+ * an overrun. */
+#define SC_EVAL_BUDGET_NS 20000000ULL
+
+/* --- targets.c --- */
+int sc_engine_learn_all(struct sc_engine *e);   /* at start, before the threads */
+void sc_engine_scan_nodes(struct sc_engine *e); /* asks about cgroups that came or went */
+void sc_engine_slot_changed(struct sc_engine *e, uint32_t slot); /* the same for one */
+void sc_engine_take_reports(struct sc_engine *e);                /* what the collector found */
+/* Why the target must not be acted on; NULL = it may be. `buf` holds the text. */
+const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf, size_t size);
+
+/* --- tick.c --- */
+void sc_engine_fill_source(struct sc_engine *e);
+void sc_engine_tick_full(struct sc_engine *e);
+/* Looks at the slots that wake records name, and at their ancestors. */
+void sc_engine_tick_early(struct sc_engine *e);
+/* Values of one slot read anew, and the condition judged on them. */
+enum sc_truth sc_engine_judge_now(struct sc_engine *e, uint32_t condition, uint32_t slot);
+
+/* --- decide.c --- */
+struct sc_fire_request {
+	uint32_t condition; /* index in the running set */
+	uint32_t slot;
+	uint32_t rung;
+	enum sc_asker asker;
+	bool forced;
+	uint64_t since_ns;
+	const char *fired_by; /* `auto` or the operator */
+	const char *principal;
+	const char *reason;
+	struct sc_reply_to waiter;
+	bool waits_for_outcome;
+};
+void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
+			  struct sc_interlock_facts *facts, char *protect_buf, size_t size);
+/* Judges and, when nothing vetoes, begins the fire. Returns the enum sc_exit of a request. `fire`
+ * gets what was recorded, `verdict` why. */
+int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
+		     struct sc_verdict *verdict);
+
+/* --- fires.c --- */
+struct sc_active *sc_fires_free_place(struct sc_engine *e);
+/* Prepared and recorded: acts. a->fire, a->run are filled. */
+void sc_fires_dispatch(struct sc_engine *e, struct sc_active *a);
+void sc_fires_hand_done(struct sc_engine *e);
+/* Looks at every fire whose time has come, or at those on this slot (SC_SLOT_NONE = by time). */
+void sc_fires_look(struct sc_engine *e, uint32_t slot);
+void sc_fires_arm_timer(struct sc_engine *e);
+struct sc_active *sc_fires_find(struct sc_engine *e, const char *id_prefix);
+
+/* --- standing.c --- */
+/* After the outcome: keeps the place while something stands, else frees it. */
+void sc_standing_settle(struct sc_engine *e, struct sc_active *a);
+void sc_standing_look(struct sc_engine *e, struct sc_active *a);
+/* Begins the undo; 0, or -EALREADY / -EBUSY when one is under way. */
+int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by);
+/* Blocking, at the very end: nothing may stay frozen that is not within its ttl. */
+void sc_standing_thaw_all(struct sc_engine *e);
+
+/* --- records.c --- */
+/* Appends a record of the kind with this body, folds it, asks for the sync. False when it is not in
+ * the file. */
+bool sc_records_append(struct sc_engine *e, enum sc_record_kind kind, const char *body);
+/* The fire's next step: sets its state, appends it, folds it. */
+bool sc_records_fire(struct sc_engine *e, enum sc_record_kind kind, struct sc_fire *fire);
+void sc_records_fact(struct sc_engine *e, const char *fmt, ...) _printf_(2, 3);
+/* Seals, flushes what is held, notices a broken journal; for every full tick. */
+void sc_records_keep(struct sc_engine *e);
+
+/* --- reconcile.c --- */
+int sc_engine_reconcile(struct sc_engine *e);
+
+/* --- engine.c --- */
+/* Whether people have disarmed it, or drain it: from the journal and the state directory. */
+void sc_engine_take_switches(struct sc_engine *e);
+
+/* --- reload.c --- */
+/* Loads the files, builds a set from `registry` (NULL: the current one with the files' conditions),
+ * swaps. On failure the running set stays and `text` says why. */
+int sc_engine_load(struct sc_engine *e, struct sc_str *text);
+int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct sc_config *config,
+		      struct sc_str *text);
+/* At start: the registry as the journal tells it; then, with the files loaded, the promotions. */
+int sc_engine_restore_registry(struct sc_engine *e);
+int sc_engine_restore_promotions(struct sc_engine *e, struct sc_str *text);
+
+/* --- state.c --- */
+/* Writes the state file when something changed and the debounce is over, or now. */
+void sc_state_keep(struct sc_engine *e, bool now);

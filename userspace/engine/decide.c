@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a candidate or a person's request to a verdict, and to a fire where nothing vetoes.
+ * Everything that can lead to an action passes sc_engine_decide.
+ */
+#include "engine/core.h"
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const struct sc_condition *condition_of(struct sc_engine *e,
+					       const struct sc_fire_request *rq)
+{
+	return sc_conditions_get(e->set, rq->condition);
+}
+
+static enum sc_action_kind kind_of(const struct sc_condition *c, uint32_t rung)
+{
+	SC_ASSERT(rung == 0 || rung < c->spec->rungs);
+	return c->spec->rungs ? c->spec->rung[rung].kind : c->spec->action.kind;
+}
+
+/* Live fires and dry-runs are counted apart: a dry-run is judged like a live one and never stops
+ * one. */
+static void count_recent(struct sc_engine *e, const char *condition_id, bool dry_run,
+			 struct sc_interlock_facts *facts)
+{
+	uint64_t since = e->now.mono_ns > SC_IRREVERSIBLE_WINDOW_NS
+				 ? e->now.mono_ns - SC_IRREVERSIBLE_WINDOW_NS
+				 : 0;
+
+	for (size_t i = 0; i < SC_RECENT_MAX; i++) {
+		const struct sc_recent *r = &e->recent[i];
+
+		if (r->at_ns == 0 || r->at_ns < since || r->dry_run != dry_run)
+			continue;
+		facts->condition.affected += strcmp(r->condition_id, condition_id) == 0;
+		facts->irreversible_recent += r->automatic && r->irreversible;
+	}
+}
+
+/* What stands from before the window still affects its target. */
+static void count_standing(struct sc_engine *e, const char *condition_id,
+			   struct sc_interlock_facts *facts)
+{
+	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
+		facts->condition.affected += e->active[i].stage == SC_ACTIVE_STANDING &&
+					     e->active[i].fire.rung == 0 &&
+					     e->now.mono_ns - e->active[i].fire.fired_at_mono_ns >
+						     SC_IRREVERSIBLE_WINDOW_NS &&
+					     strcmp(e->active[i].fire.condition_id, condition_id) ==
+						     0;
+}
+
+static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
+			  struct sc_interlock_facts *facts)
+{
+	struct sc_signal_set used;
+
+	if (!c->predicate)
+		return;
+	used = sc_predicate_signals(c->predicate);
+	for (int s = 0; s < SC_SIGNAL_COUNT; s++) {
+		const struct sc_signal_info *info = sc_signal_info((enum sc_signal)s);
+		uint64_t age;
+
+		if (!sc_signal_set_has(&used, (enum sc_signal)s) ||
+		    (info->source != SC_SOURCE_KERNEL && info->source != SC_SOURCE_TASKS))
+			continue;
+		age = sc_source_age_ns(&e->source, &e->now, slot, (enum sc_signal)s);
+		facts->evidence_age_ns = SC_MAX(facts->evidence_age_ns, age);
+		facts->evidence_age_max_ns = SC_MAX(facts->evidence_age_max_ns,
+						    info->source == SC_SOURCE_TASKS
+							    ? e->source.tasks_stale_ns
+							    : e->source.kernel_stale_ns);
+	}
+	facts->events_lost = e->events_lost - e->events_lost_before;
+}
+
+static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
+		       const struct sc_condition *c, struct sc_interlock_facts *facts)
+{
+	struct sc_condition_stats stats = sc_conditions_stats(e->set, rq->condition);
+
+	facts->max_targets = c->spec->max_targets;
+	facts->blast_percent = e->config.limits.blast_percent;
+	facts->irreversible_max = e->config.limits.irreversible_fires;
+	facts->condition.eligible = c->scope >= 0 ? sc_scope_size(sc_plan_scopes(e->plan),
+								  (uint32_t)c->scope)
+						  : 1;
+	facts->sick = stats.targets_true;
+	facts->sick_eligible = stats.targets;
+	count_recent(e, c->spec->id, !c->live && !rq->forced, facts);
+	count_standing(e, c->spec->id, facts);
+}
+
+void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
+			  struct sc_interlock_facts *facts, char *protect_buf, size_t size)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	const struct sc_target *target = sc_targets_get(e->targets, rq->slot);
+	const volatile struct sc_node *node = &e->ports->kernel.nodes[rq->slot];
+	struct sc_pair_view pair = sc_conditions_pair(e->set, rq->condition, rq->slot);
+	enum sc_truth truth = sc_engine_judge_now(e, rq->condition, rq->slot);
+	enum sc_action_kind kind = kind_of(c, rq->rung);
+
+	*facts = (struct sc_interlock_facts){
+		.now_ns = e->now.mono_ns,
+		.asker = rq->asker,
+		.forced = rq->forced,
+		.forced_readonly = e->forced_readonly,
+		.disarmed = e->disarmed.is_on,
+		.disarm_reason = e->disarmed.reason,
+		.draining = e->draining,
+		.started_ns = e->started_ns,
+		.resumed_ns = e->resumed_ns,
+		.evidence_unknown = truth == SC_UNKNOWN,
+		.has_target = true,
+		.protected_by = sc_engine_protected_by(e, rq->slot, protect_buf, size),
+		.decided_id = target ? target->cgroup_id : 0,
+		.current_id = node->flags & SC_NODE_GONE ? 0 : node->cgroup_id,
+		.irreversible = !sc_action_ops_of(kind)->is_reversible,
+		.still_true = truth == SC_TRUE,
+		.last_fire_ns = pair.fired_ns,
+		.cooldown_ns = c->spec->cooldown_ns,
+		.next_rung = rq->rung > 0,
+		.requires_two_person = c->spec->requires_two_person,
+	};
+	fill_evidence(e, c, rq->slot, facts);
+	fill_reach(e, rq, c, facts);
+}
+
+/* The values, thresholds and truth that the fire rests on, copied now. */
+static void write_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
+			   struct sc_fire *fire)
+{
+	struct sc_operand operands[SC_PREDICATE_OPERANDS_MAX];
+	struct sc_json json;
+	struct sc_str text;
+	size_t n, written = 0;
+
+	if (!c->predicate)
+		return;
+	n = sc_predicate_operands((struct sc_predicate *)c->predicate, e->plan, slot, operands,
+				  SC_PREDICATE_OPERANDS_MAX);
+	n = SC_MIN(n, (size_t)SC_PREDICATE_OPERANDS_MAX);
+	do { /* as many operands as fit; how many there were is told */
+		sc_str_init(&text, fire->evidence, sizeof(fire->evidence));
+		sc_json_init(&json, &text);
+		sc_json_object_begin(&json);
+		sc_json_member_u64(&json, "operands_in_all", n);
+		sc_json_key(&json, "operands");
+		sc_json_array_begin(&json);
+		for (size_t i = 0; i < n - written; i++) {
+			const struct sc_operand *o = &operands[i];
+
+			sc_json_object_begin(&json);
+			sc_json_member_text(&json, "text", o->text);
+			sc_json_member_double(&json, "value", o->value);
+			sc_json_member_text(&json, "op", o->op);
+			sc_json_member_double(&json, "threshold", o->threshold);
+			sc_json_member_u64(&json, "unit", o->unit);
+			sc_json_member_text(&json, "truth", sc_truth_name(o->truth));
+			sc_json_object_end(&json);
+		}
+		sc_json_array_end(&json);
+		sc_json_object_end(&json);
+		written++;
+	} while (text.truncated && written <= n);
+}
+
+static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	const struct sc_target *target = sc_targets_get(e->targets, rq->slot);
+
+	*fire = (struct sc_fire){
+		.action = kind_of(c, rq->rung),
+		.cgroup_id = target ? target->cgroup_id : 0,
+		.fired_at_ns = e->now.real_ns,
+		.fired_at_mono_ns = e->now.mono_ns,
+		.fired_at_boot_ns = e->now.boot_ns,
+		.dry_run = !c->live && !rq->forced,
+		.forced = rq->forced,
+		.two_person = c->spec->requires_two_person ? SC_TWO_PERSON_PENDING
+							   : SC_TWO_PERSON_NOT_REQUIRED,
+		.rung = rq->rung,
+		.timing = {.detected_ns = rq->asker == SC_ASKER_AUTO ? e->cause_ns : e->now.mono_ns,
+			   .decided_ns = e->now.mono_ns},
+	};
+	sc_uuid(fire->id);
+	sc_strcopy(fire->condition_id, sizeof(fire->condition_id), c->spec->id);
+	sc_strcopy(fire->target, sizeof(fire->target), target ? target->path : "");
+	sc_strcopy(fire->boot_id, sizeof(fire->boot_id), e->boot_id);
+	sc_strcopy(fire->fired_by, sizeof(fire->fired_by), rq->fired_by);
+	sc_strcopy(fire->principal, sizeof(fire->principal), rq->principal);
+	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
+	write_evidence(e, c, rq->slot, fire);
+}
+
+/* The first rung of a ladder whose next rung this is: what it froze is thawed after the kill. */
+static struct sc_active *rung_before(struct sc_engine *e, const struct sc_fire *fire)
+{
+	for (size_t i = 0; i < SC_ACTIVE_MAX; i++) {
+		struct sc_active *a = &e->active[i];
+
+		if (fire->rung > 0 && a->stage == SC_ACTIVE_STANDING &&
+		    a->fire.cgroup_id == fire->cgroup_id && a->fire.rung + 1 == fire->rung &&
+		    strcmp(a->fire.condition_id, fire->condition_id) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+static void remember(struct sc_engine *e, const struct sc_fire_request *rq,
+		     const struct sc_fire *fire)
+{
+	struct sc_recent *r = &e->recent[e->recent_next++ % SC_RECENT_MAX];
+
+	if (rq->rung > 0 && sc_action_ops_of(fire->action)->is_reversible)
+		return;
+	*r = (struct sc_recent){
+		.at_ns = e->now.mono_ns,
+		.dry_run = fire->dry_run,
+		.automatic = rq->asker == SC_ASKER_AUTO,
+		.irreversible = !sc_action_ops_of(fire->action)->is_reversible,
+	};
+	sc_strcopy(r->condition_id, sizeof(r->condition_id), fire->condition_id);
+}
+
+static void record_end(struct sc_engine *e, enum sc_record_kind kind,
+		       const struct sc_fire_request *rq, struct sc_fire *fire)
+{
+	(void)sc_records_fire(e, kind, fire);
+	e->fires_total++;
+	(void)sc_conditions_fired(e->set, rq->condition, rq->slot, rq->rung, e->now.mono_ns);
+	sc_conditions_settled(e->set, rq->condition, rq->slot, e->now.mono_ns);
+	remember(e, rq, fire);
+}
+
+static int veto(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
+		const struct sc_verdict *verdict)
+{
+	bool worth = sc_conditions_vetoed(e->set, rq->condition, rq->slot,
+					  sc_verdict_reason(verdict));
+
+	if (rq->asker == SC_ASKER_AUTO && !worth)
+		return SC_EXIT_VETOED;
+	sc_strcopy(fire->veto, sizeof(fire->veto), sc_interlock_name(verdict->first));
+	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result),
+		   verdict->reason[verdict->first].text);
+	e->vetoes_total++;
+	(void)sc_records_fire(e, SC_RECORD_FIRE_VETOED, fire);
+	sc_log_info("fire of %s on %s vetoed by %s: %s", fire->condition_id, fire->target,
+		    fire->veto, fire->dispatch_result);
+	return SC_EXIT_VETOED;
+}
+
+static int fail(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
+		const char *why)
+{
+	sc_strcopy(fire->error, sizeof(fire->error), why);
+	fire->outcome = SC_OUTCOME_FAILED;
+	(void)sc_records_fire(e, SC_RECORD_FIRE_INTENT, fire);
+	record_end(e, SC_RECORD_FIRE_FAILED, rq, fire);
+	sc_log_error("fire of %s on %s failed: %s", fire->condition_id, fire->target, why);
+	return SC_EXIT_FAILED;
+}
+
+static void write_undo(struct sc_fire *fire)
+{
+	struct sc_json json;
+	struct sc_str text;
+
+	sc_str_init(&text, fire->undo, sizeof(fire->undo));
+	sc_json_init(&json, &text);
+	sc_json_object_begin(&json);
+	if (fire->action == SC_ACTION_FREEZE) {
+		sc_json_member_text(&json, "write", "cgroup.freeze");
+		sc_json_member_u64(&json, "value", 0);
+		sc_json_member_u64(&json, "cgroup_id", fire->cgroup_id);
+	} else {
+		sc_json_member_text(&json, "write", NULL); /* a kill cannot be undone */
+	}
+	sc_json_object_end(&json);
+}
+
+static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	const struct sc_target *root = sc_targets_get(e->targets, e->ports->kernel.root_slot);
+	struct sc_active *before = rung_before(e, fire);
+	struct sc_active *a = sc_fires_free_place(e);
+	struct sc_action_request request = {
+		.kind = fire->action,
+		.cgroup_id = fire->cgroup_id,
+		.scope_root_id = root ? root->cgroup_id : 0,
+		.grace_ns = c->spec->action.grace_ns,
+		.was_populated = e->ports->kernel.counts[rq->slot].proc_alive > 0,
+		.thaws_after = before != NULL,
+	};
+
+	if (!a)
+		return fail(e, rq, fire, "too many fires are under way; release what stands");
+	if (before)
+		sc_strcopy(fire->supersedes, sizeof(fire->supersedes), before->fire.id);
+	if (c->spec->ttl_ns && sc_action_ops_of(fire->action)->is_reversible)
+		fire->expires_at_boot_ns = e->now.boot_ns + c->spec->ttl_ns;
+	fire->rekill = c->spec->action.rekill && fire->action == SC_ACTION_PROCESS_EXIT;
+	if (sc_action_prepare(&a->run, &request, &e->ports->effector) < 0 &&
+	    a->run.outcome != SC_ACTION_OUTCOME_GONE) {
+		char why[SC_ACTION_TEXT_MAX];
+
+		sc_strcopy(why, sizeof(why), a->run.text);
+		sc_action_close(&a->run, &e->ports->effector);
+		return fail(e, rq, fire, why);
+	}
+	write_undo(fire);
+	fire->timing.intent_ns = sc_mono_ns();
+	if (!sc_records_fire(e, SC_RECORD_FIRE_INTENT, fire) && rq->asker != SC_ASKER_AUTO) {
+		sc_action_close(&a->run, &e->ports->effector);
+		return SC_EXIT_FAILED;
+	}
+	a->fire = *fire;
+	a->slot = rq->slot;
+	a->waiter = rq->waiter;
+	a->waits_for_outcome = rq->waits_for_outcome;
+	a->ends_when_clear = fire->action == SC_ACTION_FREEZE && rq->rung + 1 < c->spec->rungs;
+	sc_fires_dispatch(e, a);
+	e->fires_total++;
+	(void)sc_conditions_fired(e->set, rq->condition, rq->slot, rq->rung, e->now.mono_ns);
+	remember(e, rq, fire);
+	return SC_EXIT_DONE;
+}
+
+int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
+		     struct sc_verdict *verdict)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	struct sc_interlock_facts facts;
+	struct sc_verdict own_verdict;
+	struct sc_fire own_fire;
+	char protect_buf[SC_INTERLOCK_TEXT_MAX];
+
+	fire = fire ? fire : &own_fire;
+	verdict = verdict ? verdict : &own_verdict;
+	sc_engine_fill_facts(e, rq, &facts, protect_buf, sizeof(protect_buf));
+	sc_interlocks_ask(&facts, verdict);
+	fill_fire(e, rq, fire);
+	if (verdict->answer == SC_ANSWER_VETO)
+		return veto(e, rq, fire, verdict);
+	if (rq->asker != SC_ASKER_AUTO && !sc_journal_can_record(e->journal)) {
+		sc_strcopy(fire->error, sizeof(fire->error),
+			   "the journal cannot record it; see doctor");
+		return SC_EXIT_FAILED;
+	}
+	if (verdict->answer == SC_ANSWER_PENDING) {
+		record_end(e, SC_RECORD_FIRE_PENDING, rq, fire);
+		sc_log_warning("fire %s of %s waits for a second person", fire->id,
+			       fire->condition_id);
+		return SC_EXIT_PENDING;
+	}
+	if (fire->dry_run) {
+		record_end(e, SC_RECORD_FIRE_DRY_RUN, rq, fire);
+		sc_log_info("dry-run: %s would %s %s", c->spec->id,
+			    sc_action_kind_name(fire->action), fire->target);
+		return SC_EXIT_DONE;
+	}
+	if (e->meta[rq->condition].why_not[0])
+		return fail(e, rq, fire, e->meta[rq->condition].why_not);
+	return begin(e, rq, fire);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of the control socket: parsed, dispatched by one table, answered. Runs between ticks. */
+#include "engine/ops.h"
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+typedef void op_fn(struct sc_op_call *call);
+
+static op_fn *const handlers[] = {
+	[SC_OP_ARM] = sc_op_arm,         [SC_OP_DEMOTE] = sc_op_demote,
+	[SC_OP_DISARM] = sc_op_disarm,   [SC_OP_DOCTOR] = sc_op_doctor,
+	[SC_OP_FIRE] = sc_op_fire,       [SC_OP_FIRES] = sc_op_fires,
+	[SC_OP_LIST] = sc_op_list,       [SC_OP_PING] = sc_op_ping,
+	[SC_OP_PROMOTE] = sc_op_promote, [SC_OP_REGISTER] = sc_op_register,
+	[SC_OP_RELEASE] = sc_op_release, [SC_OP_RELOAD] = sc_op_reload,
+	[SC_OP_SHOW] = sc_op_show,       [SC_OP_SIGNALS] = sc_op_signals,
+	[SC_OP_STATUS] = sc_op_status,   [SC_OP_UNREGISTER] = sc_op_unregister,
+	[SC_OP_WHY] = sc_op_why,
+};
+_Static_assert(SC_ARRAY_SIZE(handlers) == SC_OP_COUNT, "one handler per operation");
+
+void sc_op_fail(struct sc_op_call *call, enum sc_exit exit, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(call->error, sizeof(call->error), fmt, ap);
+	va_end(ap);
+	call->exit = exit;
+}
+
+const char *sc_op_text(struct sc_op_call *call, const char *key)
+{
+	json_t *value = json_object_get(call->args, key);
+
+	if (!value || json_is_null(value))
+		return NULL;
+	if (!json_is_string(value) ||
+	    strlen(json_string_value(value)) != json_string_length(value)) {
+		sc_op_fail(call, SC_EXIT_USAGE, "%s must be a text without NUL", key);
+		return NULL;
+	}
+	return json_string_value(value);
+}
+
+const char *sc_op_need(struct sc_op_call *call, const char *key, const char *what)
+{
+	const char *text = sc_op_text(call, key);
+
+	if (text && text[0])
+		return text;
+	if (call->exit == SC_EXIT_DONE)
+		sc_op_fail(call, SC_EXIT_USAGE, "%s is missing: %s", key, what);
+	return NULL;
+}
+
+bool sc_op_flag(struct sc_op_call *call, const char *key)
+{
+	return json_is_true(json_object_get(call->args, key));
+}
+
+static void finish(struct sc_op_call *call)
+{
+	if (call->is_deferred) {
+		sc_str_done(&call->reply);
+		return;
+	}
+	sc_json_member_u64(&call->json, "exit", call->exit);
+	sc_json_member_text(&call->json, "error", call->error[0] ? call->error : NULL);
+	sc_json_object_end(&call->json);
+	sc_control_reply(&call->e->control, call->to, &call->reply);
+}
+
+void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc_reply_to to,
+		  const char *request, size_t size)
+{
+	json_error_t fault;
+	struct sc_op_call call = {.e = e, .who = *who, .to = to};
+	const char *name;
+	int op;
+
+	snprintf(call.principal, sizeof(call.principal), "uid:%u", who->uid);
+	sc_str_init_heap(&call.reply);
+	sc_json_init(&call.json, &call.reply);
+	sc_json_object_begin(&call.json);
+	call.args = json_loadb(request, size, JSON_REJECT_DUPLICATES, &fault);
+	name = sc_op_text(&call, "op");
+	op = name ? sc_op_find(name) : -ENOENT;
+	if (!json_is_object(call.args))
+		sc_op_fail(&call, SC_EXIT_USAGE, "not a JSON object: %s",
+			   call.args ? "another type" : fault.text);
+	else if (op < 0)
+		sc_op_fail(&call, SC_EXIT_USAGE, "unknown op");
+	else
+		handlers[op](&call);
+	if (op >= 0 && sc_op_is_write((enum sc_op)op) && call.exit != SC_EXIT_DONE)
+		sc_log_info("%s by uid %u refused or failed: %s", name, who->uid, call.error);
+	finish(&call);
+	json_decref(call.args);
+}

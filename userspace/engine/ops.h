@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control socket asks: one function per operation, in one table (ops.c). */
+#pragma once
+
+#include "engine/core.h"
+
+#include "base/json.h"
+
+#include <jansson.h>
+
+/* One request being answered. The handler adds members to json and sets exit and error; the frame
+ * around them is written by ops.c. */
+struct sc_op_call {
+	struct sc_engine *e;
+	struct sc_principal who;
+	struct sc_reply_to to;
+	json_t *args;
+	struct sc_str reply;
+	struct sc_json json;
+	enum sc_exit exit;
+	char error[640];    /* empty = null */
+	char principal[32]; /* uid:0 */
+	bool is_deferred;   /* the answer comes when the fire has been applied, verified or released
+			     */
+};
+
+/* Parses and answers one request. */
+void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc_reply_to to,
+		  const char *request, size_t size);
+
+/* Sets exit and error; returns nothing so that a handler may end with it. */
+void sc_op_fail(struct sc_op_call *call, enum sc_exit exit, const char *fmt, ...) _printf_(3, 4);
+/* The text of that member; NULL when it is absent, or not a text (then the call has failed). */
+const char *sc_op_text(struct sc_op_call *call, const char *key);
+/* The same, and its absence fails the call: `what` says what it is for. */
+const char *sc_op_need(struct sc_op_call *call, const char *key, const char *what);
+bool sc_op_flag(struct sc_op_call *call, const char *key);
+
+/* Handlers, by file. */
+void sc_op_ping(struct sc_op_call *call);
+void sc_op_status(struct sc_op_call *call);
+void sc_op_list(struct sc_op_call *call);
+void sc_op_fires(struct sc_op_call *call);
+void sc_op_show(struct sc_op_call *call);
+void sc_op_signals(struct sc_op_call *call);
+void sc_op_why(struct sc_op_call *call);
+void sc_op_doctor(struct sc_op_call *call);
+void sc_op_fire(struct sc_op_call *call);
+void sc_op_release(struct sc_op_call *call);
+void sc_op_arm(struct sc_op_call *call);
+void sc_op_disarm(struct sc_op_call *call);
+void sc_op_promote(struct sc_op_call *call);
+void sc_op_demote(struct sc_op_call *call);
+void sc_op_register(struct sc_op_call *call);
+void sc_op_unregister(struct sc_op_call *call);
+void sc_op_reload(struct sc_op_call *call);
+
+/* Why a condition is or is not armed: armed, dry-run, manual-only, not armed, cannot fire. */
+const char *sc_op_armed(const struct sc_engine *e, size_t condition);
+
+/* Steps of a fire that somebody may be waiting for. */
+void sc_ops_fire_applied(struct sc_engine *e, struct sc_active *a);
+void sc_ops_fire_settled(struct sc_engine *e, struct sc_active *a);
+void sc_ops_fire_released(struct sc_engine *e, struct sc_active *a, const char *error);

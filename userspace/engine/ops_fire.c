@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fire and release: the operations that act, or undo. */
+#include "engine/ops.h"
+
+#include "record/fold.h"
+
+#include <string.h>
+
+static void write_fire(struct sc_op_call *call, const struct sc_fire *fire)
+{
+	char descriptor[SC_FIRE_RESULT_MAX + 64];
+	const char *what = fire->error[0] ? fire->error : fire->dispatch_result;
+
+	snprintf(descriptor, sizeof(descriptor), "%s%s%s", sc_fire_state_name(fire->state),
+		 what[0] ? ": " : "", what);
+	sc_json_member_text(&call->json, "fire_id", fire->id);
+	sc_json_member_bool(&call->json, "dispatched", fire->dispatched);
+	sc_json_member_text(&call->json, "dispatch_descriptor", descriptor);
+	sc_json_member_text(&call->json, "outcome", sc_fire_outcome_name(fire->outcome));
+	sc_json_member_text(&call->json, "target", fire->target);
+	sc_json_member_text(&call->json, "veto", fire->veto[0] ? fire->veto : NULL);
+	sc_json_key(&call->json, "fire");
+	sc_fire_json(&call->json, fire, SC_FIRE_FULL);
+}
+
+static void write_verdict(struct sc_op_call *call, const struct sc_verdict *verdict)
+{
+	sc_json_key(&call->json, "interlocks");
+	sc_json_array_begin(&call->json);
+	for (int i = 0; i < SC_INTERLOCK_COUNT; i++) {
+		const struct sc_interlock_reason *r = &verdict->reason[i];
+
+		if (!r->asked)
+			continue;
+		sc_json_object_begin(&call->json);
+		sc_json_member_text(&call->json, "name",
+				    sc_interlock_name((enum sc_interlock_id)i));
+		sc_json_member_bool(&call->json, "veto",
+				    r->answer != SC_ANSWER_PASS && !r->overridden);
+		sc_json_member_text(&call->json, "text", r->text);
+		sc_json_object_end(&call->json);
+	}
+	sc_json_array_end(&call->json);
+}
+
+/* The slot that a request by hand means; SC_SLOT_NONE and a failed call where it means none. */
+static uint32_t find_target(struct sc_op_call *call, const struct sc_condition *c)
+{
+	struct sc_engine *e = call->e;
+	const char *given = sc_op_text(call, "target");
+	const char *path = given ? given : c->spec->action.target;
+	uint32_t slot;
+
+	if (call->exit != SC_EXIT_DONE)
+		return SC_SLOT_NONE;
+	if (!path) {
+		sc_op_fail(call, SC_EXIT_USAGE,
+			   "%s needs a target%s%s; name one with --target, as in /proc/PID/cgroup",
+			   c->spec->id, c->spec->scope ? " inside its scope " : "",
+			   c->spec->scope ? c->spec->scope : "");
+		return SC_SLOT_NONE;
+	}
+	slot = sc_targets_find_path(e->targets, path);
+	if (slot == SC_SLOT_NONE) {
+		sc_op_fail(
+			call, SC_EXIT_FAILED,
+			"no such cgroup below the supervised root: %s; `scram signals` lists them",
+			path);
+		return SC_SLOT_NONE;
+	}
+	if (given && c->scope >= 0 &&
+	    !sc_scope_has(sc_plan_scopes(e->plan), (uint32_t)c->scope, slot)) {
+		sc_op_fail(call, SC_EXIT_USAGE, "%s is outside the scope of %s: %s", path,
+			   c->spec->id, c->spec->scope);
+		return SC_SLOT_NONE;
+	}
+	return slot;
+}
+
+static void explain(struct sc_op_call *call, int exit, const struct sc_fire *fire)
+{
+	switch ((enum sc_exit)exit) {
+	case SC_EXIT_VETOED:
+		sc_op_fail(call, SC_EXIT_VETOED, "vetoed by %s: %s", fire->veto,
+			   fire->dispatch_result);
+		return;
+	case SC_EXIT_PENDING:
+		sc_op_fail(call, SC_EXIT_PENDING,
+			   "pending: it needs a second person, and approvals are not built yet; "
+			   "it is recorded and will not be dispatched");
+		return;
+	case SC_EXIT_DONE:
+	case SC_EXIT_FAILED:
+	case SC_EXIT_USAGE:
+	case SC_EXIT_UNREACHABLE:
+	case SC_EXIT_UNCONFIRMED:
+		sc_op_fail(call, (enum sc_exit)exit, "%s", fire->error);
+		return;
+	}
+}
+
+void sc_op_fire(struct sc_op_call *call)
+{
+	struct sc_engine *e = call->e;
+	const char *id = sc_op_need(call, "id", "the condition to fire");
+	const char *reason = sc_op_need(call, "reason", "why, for the journal");
+	const char *operator_name = sc_op_need(call, "operator", "who fires, for the journal");
+	struct sc_verdict verdict;
+	struct sc_fire fire;
+	struct sc_fire_request rq;
+	uint32_t slot;
+	int condition, exit;
+
+	if (!id || !reason || !operator_name)
+		return;
+	condition = sc_conditions_find(e->set, id);
+	if (condition < 0) {
+		sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s; `scram list` shows them",
+			   id);
+		return;
+	}
+	if (strlen(reason) >= SC_FIRE_REASON_MAX || strlen(operator_name) >= SC_FIRE_OPERATOR_MAX) {
+		sc_op_fail(call, SC_EXIT_USAGE, "reason has at most %d bytes, operator %d",
+			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
+		return;
+	}
+	slot = find_target(call, sc_conditions_get(e->set, (size_t)condition));
+	if (slot == SC_SLOT_NONE)
+		return;
+	rq = (struct sc_fire_request){
+		.condition = (uint32_t)condition,
+		.slot = slot,
+		.asker = SC_ASKER_MANUAL,
+		.forced = sc_op_flag(call, "force"),
+		.fired_by = operator_name,
+		.principal = call->principal,
+		.reason = reason,
+		.waiter = call->to,
+		.waits_for_outcome = sc_op_flag(call, "wait"),
+	};
+	exit = sc_engine_decide(e, &rq, &fire, &verdict);
+	if (exit == SC_EXIT_DONE && !fire.dry_run) {
+		call->is_deferred = true; /* sc_ops_fire_applied or _settled answers */
+		return;
+	}
+	write_fire(call, &fire);
+	write_verdict(call, &verdict);
+	if (exit != SC_EXIT_DONE)
+		explain(call, exit, &fire);
+}
+
+/* Answers whoever waits for this fire. */
+static void answer(struct sc_engine *e, struct sc_active *a, enum sc_exit exit, const char *error)
+{
+	struct sc_op_call call = {.e = e, .to = a->waiter, .exit = exit};
+
+	a->waiter = SC_REPLY_TO_NOBODY;
+	if (call.to.place >= SC_CONTROL_PEERS_MAX)
+		return;
+	sc_str_init_heap(&call.reply);
+	sc_json_init(&call.json, &call.reply);
+	sc_json_object_begin(&call.json);
+	write_fire(&call, &a->fire);
+	sc_json_key(&call.json, "released");
+	sc_json_array_begin(&call.json);
+	if (a->fire.released_at_ns)
+		sc_fire_json(&call.json, &a->fire, SC_FIRE_NO_EVIDENCE);
+	sc_json_array_end(&call.json);
+	sc_json_member_u64(&call.json, "exit", exit);
+	sc_json_member_text(&call.json, "error", error && error[0] ? error : NULL);
+	sc_json_object_end(&call.json);
+	sc_control_reply(&e->control, call.to, &call.reply);
+}
+
+void sc_ops_fire_applied(struct sc_engine *e, struct sc_active *a)
+{
+	if (!a->waits_for_outcome)
+		answer(e, a, SC_EXIT_DONE, NULL);
+}
+
+void sc_ops_fire_settled(struct sc_engine *e, struct sc_active *a)
+{
+	bool good = a->fire.state == SC_FIRE_VERIFIED;
+
+	answer(e, a, good ? SC_EXIT_DONE : SC_EXIT_UNCONFIRMED, good ? NULL : a->fire.error);
+}
+
+void sc_ops_fire_released(struct sc_engine *e, struct sc_active *a, const char *error)
+{
+	answer(e, a, error ? SC_EXIT_FAILED : SC_EXIT_DONE, error);
+}
+
+/* A fire by id or prefix, or the fire that stands on the cgroup of that path. */
+static struct sc_active *find_standing(struct sc_engine *e, const char *what)
+{
+	for (size_t i = 0; i < SC_ACTIVE_MAX; i++) {
+		struct sc_active *a = &e->active[i];
+
+		if (a->stage == SC_ACTIVE_FREE)
+			continue;
+		if (what[0] == '/'
+			    ? strcmp(a->fire.target, what) == 0
+			    : strlen(what) >= 8 && strncmp(a->fire.id, what, strlen(what)) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+/* Releasing twice is harmless: what is released already, or never stood, is told as such. */
+static void tell_not_standing(struct sc_op_call *call, const char *what)
+{
+	bool ambiguous = false;
+	const struct sc_fire *fire = what[0] == '/'
+					     ? NULL
+					     : sc_fold_fire_find(call->e->fold, what, &ambiguous);
+
+	if (ambiguous) {
+		sc_op_fail(call, SC_EXIT_USAGE, "more than one fire begins with %s", what);
+		return;
+	}
+	if (!fire && what[0] != '/') {
+		sc_op_fail(call, SC_EXIT_FAILED, "no such fire: %s; `scram fires` lists them",
+			   what);
+		return;
+	}
+	sc_json_key(&call->json, "released");
+	sc_json_array_begin(&call->json);
+	sc_json_array_end(&call->json);
+	sc_json_member_text(&call->json, "note", "nothing of scram's stands there");
+}
+
+void sc_op_release(struct sc_op_call *call)
+{
+	const char *what = sc_op_need(call, "what", "a fire or a cgroup");
+	const char *by = sc_op_text(call, "operator");
+	struct sc_active *a;
+
+	if (!what || call->exit != SC_EXIT_DONE)
+		return;
+	a = find_standing(call->e, what);
+	if (!a) {
+		tell_not_standing(call, what);
+		return;
+	}
+	if (a->stage != SC_ACTIVE_STANDING) {
+		sc_op_fail(call, SC_EXIT_FAILED, "fire %s is under way; try again", a->fire.id);
+		return;
+	}
+	call->is_deferred = true; /* sc_ops_fire_released answers */
+	a->waiter = call->to;
+	(void)sc_standing_release(call->e, a, by ? by : call->principal);
+}

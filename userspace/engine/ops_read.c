@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operations that only read: conditions, fires, signals, and why. */
+#include "engine/ops.h"
+
+#include "record/fold.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Targets explained by one `why` that names none: enough to read, and bounded. */
+#define WHY_TARGETS_MAX 32
+
+const char *sc_op_armed(const struct sc_engine *e, size_t condition)
+{
+	const struct sc_condition *c = sc_conditions_get(e->set, condition);
+
+	if (c->live && e->meta[condition].why_not[0])
+		return "cannot fire";
+	if (!c->spec->when)
+		return c->spec->auto_fire ? "not armed" : "manual-only";
+	if (!c->spec->auto_fire)
+		return "manual-only";
+	return c->live ? "armed" : "dry-run";
+}
+
+/* The spec's own JSON, opened up so that what is known at run time can follow in the same object.
+ */
+static void add_condition(struct sc_op_call *call, size_t i)
+{
+	struct sc_engine *e = call->e;
+	const struct sc_condition *c = sc_conditions_get(e->set, i);
+	struct sc_condition_stats stats = sc_conditions_stats(e->set, i);
+	_cleanup_str_ struct sc_str spec;
+	struct sc_json *j = &call->json;
+	char source[1200];
+
+	sc_str_init_heap(&spec);
+	sc_condition_spec_json(c->spec, &spec);
+	if (spec.len < 2)
+		return;
+	spec.data[--spec.len] = '\0'; /* its closing brace */
+	sc_json_object_begin(j);
+	sc_json_raw(j, spec.data + 1);
+	if (c->spec->file)
+		snprintf(source, sizeof(source), "%s:%u", c->spec->file, c->spec->line);
+	sc_json_member_bool(j, "effective_live", c->live);
+	sc_json_member_bool(j, "has_predicate", c->spec->when != NULL);
+	sc_json_member_text(j, "origin", sc_origin_name(c->origin));
+	sc_json_member_text(j, "source", c->spec->file ? source : "run time");
+	sc_json_member_text(j, "armed", sc_op_armed(e, i));
+	sc_json_member_text(j, "why_not", e->meta[i].why_not[0] ? e->meta[i].why_not : NULL);
+	sc_json_member_u64(j, "targets", stats.targets);
+	sc_json_member_u64(j, "true_now", stats.targets_true);
+	sc_json_member_u64(j, "unknown", stats.targets_unknown);
+	sc_json_member_u64(j, "eval_us", e->meta[i].eval_ns / SC_NS_PER_US);
+	sc_json_member_u64(j, "eval_max_us", e->meta[i].eval_max_ns / SC_NS_PER_US);
+	sc_json_object_end(j);
+}
+
+void sc_op_list(struct sc_op_call *call)
+{
+	sc_json_key(&call->json, "conditions");
+	sc_json_array_begin(&call->json);
+	for (size_t i = 0; i < sc_conditions_count(call->e->set); i++)
+		add_condition(call, i);
+	sc_json_array_end(&call->json);
+}
+
+void sc_op_fires(struct sc_op_call *call)
+{
+	const json_t *given = json_object_get(call->args, "limit");
+	json_int_t limit = json_is_integer(given) ? json_integer_value(given)
+						  : SC_FIRES_LIMIT_DEFAULT;
+
+	limit = SC_MAX(limit, (json_int_t)1);
+	limit = SC_MIN(limit, (json_int_t)SC_FIRES_LIMIT_MAX);
+	sc_json_key(&call->json, "fires");
+	sc_json_array_begin(&call->json);
+	for (unsigned int i = 0; i < (unsigned int)limit; i++) {
+		const struct sc_fire *fire = sc_fold_fire_at(call->e->fold, i);
+
+		if (!fire)
+			break;
+		sc_fire_json(&call->json, fire, SC_FIRE_FULL);
+	}
+	sc_json_array_end(&call->json);
+}
+
+static void add_left(struct sc_op_call *call, const char *fire_id)
+{
+	struct sc_active *a = sc_fires_find(call->e, fire_id);
+
+	sc_json_key(&call->json, "left");
+	sc_json_array_begin(&call->json);
+	for (uint32_t i = 0; a && i < a->run.left_described; i++) {
+		const struct sc_member *m = &a->run.left_members[i];
+		char state[2] = {m->state, '\0'};
+
+		sc_json_object_begin(&call->json);
+		sc_json_member_i64(&call->json, "pid", m->pid);
+		sc_json_member_text(&call->json, "state", state);
+		sc_json_member_text(&call->json, "comm", m->comm);
+		sc_json_member_text(&call->json, "wchan", m->wchan);
+		sc_json_object_end(&call->json);
+	}
+	sc_json_array_end(&call->json);
+}
+
+void sc_op_show(struct sc_op_call *call)
+{
+	const char *id = sc_op_need(call, "fire", "the id of a fire, or its first 8 characters");
+	const struct sc_fire *fire;
+	bool ambiguous = false;
+
+	if (!id)
+		return;
+	fire = strlen(id) >= 4 ? sc_fold_fire_find(call->e->fold, id, &ambiguous) : NULL;
+	if (!fire) {
+		sc_op_fail(call, SC_EXIT_FAILED, "%s: %s; `scram fires` lists them",
+			   ambiguous ? "more than one fire begins so" : "no such fire", id);
+		return;
+	}
+	sc_json_key(&call->json, "fire");
+	sc_fire_json(&call->json, fire, SC_FIRE_FULL);
+	add_left(call, fire->id);
+}
+
+static void add_signals(struct sc_op_call *call, uint32_t slot, bool all)
+{
+	static const enum sc_signal main_signals[] = {
+		SC_SIG_proc_alive,   SC_SIG_proc_forks,   SC_SIG_proc_crashes, SC_SIG_proc_failures,
+		SC_SIG_proc_zombies, SC_SIG_cpu_usage_us, SC_SIG_tcp_connects,
+	};
+	struct sc_engine *e = call->e;
+	const struct sc_target *t = sc_targets_get(e->targets, slot);
+	size_t n = all ? SC_SIGNAL_COUNT : SC_ARRAY_SIZE(main_signals);
+	struct sc_json *j = &call->json;
+
+	sc_json_object_begin(j);
+	sc_json_member_text(j, "path", t->path);
+	sc_json_member_u64(j, "cgroup_id", t->cgroup_id);
+	sc_json_key(j, "signals");
+	sc_json_object_begin(j);
+	for (size_t i = 0; i < n; i++) {
+		enum sc_signal s = all ? (enum sc_signal)i : main_signals[i];
+
+		sc_json_member_double(j, sc_signal_info(s)->name,
+				      sc_source_value(&e->source, &e->now, slot, s));
+	}
+	sc_json_object_end(j);
+	sc_json_object_end(j);
+}
+
+/* The slot of the member `target`; SC_SLOT_NONE with a failed call when it names no target. */
+static uint32_t named_target(struct sc_op_call *call, const char *path)
+{
+	uint32_t slot = sc_targets_find_path(call->e->targets, path);
+
+	if (slot == SC_SLOT_NONE)
+		sc_op_fail(
+			call, SC_EXIT_FAILED,
+			"no such cgroup below the supervised root: %s; `scram signals` lists them",
+			path);
+	return slot;
+}
+
+void sc_op_signals(struct sc_op_call *call)
+{
+	struct sc_engine *e = call->e;
+	const char *path = sc_op_text(call, "target");
+	uint32_t slot = SC_SLOT_NONE;
+
+	if (path)
+		slot = named_target(call, path);
+	if (call->exit != SC_EXIT_DONE)
+		return;
+	e->now = sc_time_now();
+	sc_engine_fill_source(e);
+	sc_json_key(&call->json, "targets");
+	sc_json_array_begin(&call->json);
+	if (path)
+		add_signals(call, slot, true);
+	for (uint32_t s = 0; !path && s < sc_targets_end(e->targets); s++)
+		if (sc_targets_get(e->targets, s))
+			add_signals(call, s, false);
+	sc_json_array_end(&call->json);
+}
+
+static void add_operands(struct sc_op_call *call, const struct sc_condition *c, uint32_t slot)
+{
+	struct sc_operand operands[SC_PREDICATE_OPERANDS_MAX];
+	struct sc_json *j = &call->json;
+	size_t n = 0;
+
+	if (c->predicate)
+		n = sc_predicate_operands((struct sc_predicate *)c->predicate, call->e->plan, slot,
+					  operands, SC_PREDICATE_OPERANDS_MAX);
+	n = SC_MIN(n, (size_t)SC_PREDICATE_OPERANDS_MAX);
+	sc_json_key(j, "operands");
+	sc_json_array_begin(j);
+	for (size_t i = 0; i < n; i++) {
+		sc_json_object_begin(j);
+		sc_json_member_text(j, "text", operands[i].text);
+		sc_json_member_double(j, "value", operands[i].value);
+		sc_json_member_text(j, "op", operands[i].op);
+		sc_json_member_double(j, "threshold", operands[i].threshold);
+		sc_json_member_u64(j, "unit", operands[i].unit);
+		sc_json_member_text(j, "truth", sc_truth_name(operands[i].truth));
+		sc_json_object_end(j);
+	}
+	sc_json_array_end(j);
+}
+
+static void add_interlocks(struct sc_op_call *call, size_t condition, uint32_t slot)
+{
+	struct sc_fire_request rq = {
+		.condition = (uint32_t)condition, .slot = slot, .asker = SC_ASKER_AUTO};
+	struct sc_interlock_facts facts;
+	struct sc_verdict verdict;
+	char buf[SC_INTERLOCK_TEXT_MAX];
+	struct sc_json *j = &call->json;
+
+	sc_engine_fill_facts(call->e, &rq, &facts, buf, sizeof(buf));
+	sc_interlocks_ask(&facts, &verdict);
+	sc_json_key(j, "interlocks");
+	sc_json_array_begin(j);
+	for (int i = 0; i < SC_INTERLOCK_COUNT; i++) {
+		if (!verdict.reason[i].asked)
+			continue;
+		sc_json_object_begin(j);
+		sc_json_member_text(j, "name", sc_interlock_name((enum sc_interlock_id)i));
+		sc_json_member_bool(j, "veto", verdict.reason[i].answer != SC_ANSWER_PASS);
+		sc_json_member_text(j, "text", verdict.reason[i].text);
+		sc_json_object_end(j);
+	}
+	sc_json_array_end(j);
+}
+
+static void explain(struct sc_op_call *call, size_t condition, uint32_t slot)
+{
+	struct sc_engine *e = call->e;
+	const struct sc_condition *c = sc_conditions_get(e->set, condition);
+	struct sc_pair_view pair = sc_conditions_pair(e->set, condition, slot);
+	enum sc_truth truth = sc_engine_judge_now(e, (uint32_t)condition, slot);
+	uint64_t held = pair.phase == SC_PHASE_RISING ? e->now.mono_ns - pair.since_ns : 0;
+	struct sc_json *j = &call->json;
+
+	sc_json_object_begin(j);
+	sc_json_member_text(j, "path", sc_targets_get(e->targets, slot)->path);
+	sc_json_member_text(j, "truth", sc_truth_name(truth));
+	sc_json_member_text(j, "state", sc_phase_name(pair.phase));
+	sc_json_member_double(j, "held_s", (double)held / 1e9);
+	add_operands(call, c, slot);
+	add_interlocks(call, condition, slot);
+	sc_json_member_double(j, "eval_us", (double)e->meta[condition].eval_ns / 1e3);
+	sc_json_object_end(j);
+}
+
+static void explain_all(struct sc_op_call *call, size_t condition)
+{
+	struct sc_engine *e = call->e;
+	const struct sc_condition *c = sc_conditions_get(e->set, condition);
+	uint32_t told = 0;
+
+	for (uint32_t s = 0; s < sc_targets_end(e->targets) && told < WHY_TARGETS_MAX; s++) {
+		bool in_scope = c->scope >= 0 ? sc_scope_has(sc_plan_scopes(e->plan),
+							     (uint32_t)c->scope, s)
+					      : s == e->ports->kernel.root_slot;
+
+		if (!in_scope || !sc_targets_get(e->targets, s))
+			continue;
+		explain(call, condition, s);
+		told++;
+	}
+}
+
+void sc_op_why(struct sc_op_call *call)
+{
+	struct sc_engine *e = call->e;
+	const char *id = sc_op_need(call, "condition", "the condition to explain");
+	const char *path = sc_op_text(call, "target");
+	uint32_t slot = SC_SLOT_NONE;
+	_cleanup_str_ struct sc_str words;
+	int condition;
+
+	sc_str_init_heap(&words);
+	if (path && call->exit == SC_EXIT_DONE)
+		slot = named_target(call, path);
+	if (!id || call->exit != SC_EXIT_DONE)
+		return;
+	condition = sc_conditions_find(e->set, id);
+	if (condition < 0) {
+		sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s; `scram list` shows them",
+			   id);
+		return;
+	}
+	if (sc_conditions_get(e->set, (size_t)condition)->predicate)
+		sc_predicate_describe(sc_conditions_get(e->set, (size_t)condition)->predicate,
+				      &words);
+	sc_json_member_text(&call->json, "condition", id);
+	sc_json_member_text(&call->json, "armed", sc_op_armed(e, (size_t)condition));
+	sc_json_member_text(&call->json, "description_in_words", words.data);
+	sc_json_key(&call->json, "targets");
+	sc_json_array_begin(&call->json);
+	if (path)
+		explain(call, (size_t)condition, slot);
+	else
+		explain_all(call, (size_t)condition);
+	sc_json_array_end(&call->json);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The world as the engine sees it: function tables that userspace/wire.c fills from sys/ and that a
+ * simulation fills from its own. The engine itself makes no system call on cgroups, BPF or
+ * processes.
+ */
+#pragma once
+
+#include <scram/abi.h>
+#include <scram/action.h>
+#include <scram/engine.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why an optional feature of the kernel is not there; features are those of scram/snapshot.h. */
+struct sc_feature_report {
+	const char *name;
+	bool attached;
+	const char *reason; /* "" when attached */
+};
+
+#define SC_RECYCLE_MAX 1024
+
+/* The counting side. Calls are marked with the thread that may make them. */
+struct sc_kernel_port {
+	void *ctx;
+	const volatile struct sc_node *nodes; /* shared memory, indexed by slot */
+	const volatile struct sc_counts *counts;
+	const volatile struct sc_kernel *kernel;
+	const volatile struct sc_tasks *tasks;
+	const volatile struct sc_stats *stats;
+	uint32_t slots;
+	uint32_t root_slot;
+	uint32_t features; /* enum sc_feature bits that are attached */
+	int wake_fd;       /* readable when wake records wait */
+
+	/* loop: takes up to max records off the ring. */
+	unsigned int (*drain)(void *ctx, struct sc_wake *out, unsigned int max);
+	/* collector: one pass of the cgroup iterator, of the task iterator. 0 or -errno; *pass is
+	 * the number that entries of this pass carry. */
+	int (*pass_cgroups)(void *ctx);
+	int (*pass_tasks)(void *ctx, uint64_t *pass);
+	/* collector: gives slots of gone cgroups back, at most SC_RECYCLE_MAX; sets done[i] for
+	 * those that are free now, the others hold a process or a zombie still. May wait tens of
+	 * ms. */
+	void (*recycle)(void *ctx, const uint32_t *slots, size_t n, bool *done);
+	/* collector: the path of that cgroup, as in /proc/PID/cgroup; -ESTALE when it is gone. */
+	int (*path_of)(void *ctx, uint64_t cgroup_id, char *buf, size_t size);
+};
+
+/* What the agent asked of the machine for itself, and whether it got it. */
+struct sc_privilege_report {
+	const char *name;
+	const char *loss; /* what is lost without it, one sentence */
+	const char *fix;
+	int error; /* 0 or -errno */
+};
+
+struct sc_ports {
+	struct sc_kernel_port kernel;
+	struct sc_effector effector;
+	/* The calling thread asks to run as SCHED_FIFO 1; a refusal shows in the privileges below.
+	 */
+	void (*become_fifo)(void *ctx, bool is_hand);
+	/* Fills up to max rows, returns how many there are. */
+	size_t (*privileges)(void *ctx, struct sc_privilege_report *out, size_t max);
+	void *ctx;
+	const struct sc_feature_report *features;
+	size_t n_features;
+	/* Cgroup ids of the agent's own cgroup and all its ancestors, and of pid 1's: never acted
+	 * on. */
+	const uint64_t *own_ids;
+	size_t n_own_ids;
+	const char *cgroup_root_path; /* of the supervised root, as in /proc/PID/cgroup */
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sync thread: everything that waits for a disk. It makes the journal durable and replaces the
+ * state file. */
+#pragma once
+
+#include "base/spsc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct sc_journal;
+
+struct sc_syncer {
+	struct sc_journal *journal;
+	int run_dir_fd;
+	pthread_t thread;
+	bool running;
+	struct sc_spsc states; /* char *: heap text of the next state file, freed by the thread */
+	int bell;
+	_Atomic bool stop;
+	_Atomic int journal_error; /* last -errno of a sync; 0 = none yet */
+	_Atomic int state_error;   /* of a state file write */
+};
+
+/* journal and run_dir_fd are borrowed until sc_syncer_done. 0 or -errno. */
+int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd);
+int sc_syncer_start(struct sc_syncer *s);
+/* Syncs once more, then ends the thread. */
+void sc_syncer_done(struct sc_syncer *s);
+
+/* loop: something was appended. */
+void sc_syncer_ask(struct sc_syncer *s);
+/* loop: writes text as the state file; takes it over. A full queue drops it: a newer one follows.
+ */
+void sc_syncer_state(struct sc_syncer *s, char *text);
