@@ -24,3 +24,5 @@ void sc_render_doctor(struct sc_str *out, const json_t *reply);
 /* Parts that show and why share; each adds nothing when its array is absent or empty. */
 void sc_render_evidence(struct sc_str *out, const json_t *operands, unsigned int indent);
 void sc_render_interlocks(struct sc_str *out, const json_t *interlocks, unsigned int indent);
+/* One line: the first stage that a fire reached, and how long after it each further one. */
+void sc_render_timings(struct sc_str *out, const json_t *fire, const char *before);

@@ -25,7 +25,13 @@ int sc_complain(const struct sc_args *args, int status, const char *fmt, ...)
 		return status;
 	}
 	sc_str_init_heap(&line);
-	sc_str_add_printable(&line, raw, (size_t)n);
+	for (const char *text = raw; *text;) {
+		size_t len = strcspn(text, "\n");
+
+		sc_str_add(&line, text == raw ? "" : "\n  ");
+		sc_str_add_printable(&line, text, len);
+		text += len + (text[len] == '\n');
+	}
 	fprintf(stderr, "scram %s: %s\n", args->verb->name, line.data);
 	return status;
 }
@@ -129,6 +135,8 @@ int sc_ask_and_print(const struct sc_args *args, const struct sc_question *quest
 	int printed = SC_EXIT_DONE;
 
 	sc_str_init_heap(&out);
+	if (reply && question->adapt)
+		question->adapt(reply);
 	if (reply && (status == SC_EXIT_DONE || has_data(reply, question->member))) {
 		if (args->json)
 			printed = sc_print_json(reply, question->member);

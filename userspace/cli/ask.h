@@ -19,6 +19,7 @@ struct sc_question {
 	unsigned int timeout_s; /* 0 = SC_ASK_TIMEOUT_S */
 	const char *member;     /* what --json prints; NULL = the reply without exit and error */
 	sc_render_fn *render;
+	void (*adapt)(json_t *reply); /* changes the reply before it is printed; NULL = nothing */
 };
 
 /*
@@ -37,5 +38,6 @@ int sc_ask_and_print(const struct sc_args *args, const struct sc_question *quest
 int sc_print_json(const json_t *reply, const char *member);
 /* Writes text to standard output; SC_EXIT_FAILED when it could not be written whole. */
 int sc_print_text(const struct sc_str *text);
-/* One line on standard error: "scram VERB: ...", hostile bytes escaped. Returns status. */
+/* "scram VERB: ..." on standard error, hostile bytes escaped; further lines are indented. Returns
+ * status. */
 int sc_complain(const struct sc_args *args, int status, const char *fmt, ...) _printf_(3, 4);

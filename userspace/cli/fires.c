@@ -14,16 +14,15 @@
 static const char *const headers[] = {"FIRED",  "FIRE", "CONDITION", "TARGET",
 				      "ACTION", "WHAT", "KILLED",    "BY"};
 
-/* One word for how it ended: a dry-run says so first, then the outcome, then the state. */
+/* One word for how it ended, or where it is. */
 static const char *what_became(const json_t *fire)
 {
 	const char *outcome = sc_get_text(fire, "outcome", "none");
+	const char *state = sc_get_text(fire, "state", NULL);
 
-	if (sc_get_bool(fire, "dry_run"))
-		return "dry-run";
 	if (sc_get_text(fire, "released_at", NULL))
 		return "released";
-	return strcmp(outcome, "none") != 0 ? outcome : sc_get_text(fire, "state", NULL);
+	return strcmp(outcome, "none") != 0 ? outcome : state;
 }
 
 static void add_fire(struct sc_table *table, const json_t *fire)

@@ -172,13 +172,13 @@ int sc_verb_reference(const struct sc_args *args)
 }
 
 static const struct sc_topic topics[] = {
-	{"verbs", "verbs.md", "the command line", print_verbs},
-	{"config", "config.md", "the keys of the configuration", print_config},
-	{"signals", "signals.md", "what is measured", print_signals},
-	{"functions", "functions.md", "of the predicate language", print_functions},
-	{"interlocks", "interlocks.md", "what can veto a fire", print_interlocks},
-	{"actions", "actions.md", "what a fire does", print_actions},
-	{"states", "states.md", "the state machine of a condition", print_states},
-	{"man", "scram.8", "the manual page", sc_reference_man},
+	{"verbs", "the command line", print_verbs},
+	{"config", "the keys of the configuration", print_config},
+	{"signals", "what is measured", print_signals},
+	{"functions", "of the predicate language", print_functions},
+	{"interlocks", "what can veto a fire", print_interlocks},
+	{"actions", "what a fire does", print_actions},
+	{"states", "the state machine of a condition", print_states},
+	{"man", "the manual page", sc_reference_man},
 };
 static const size_t topic_count = SC_ARRAY_SIZE(topics);

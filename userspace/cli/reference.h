@@ -11,7 +11,6 @@
 
 struct sc_topic {
 	const char *name; /* of `scram reference NAME` */
-	const char *file; /* below docs/reference/ */
 	const char *help;
 	void (*print)(struct sc_str *out);
 };

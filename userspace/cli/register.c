@@ -3,18 +3,19 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static void render_registered(struct sc_str *out, const json_t *reply)
 {
-	const json_t *count = json_object_get(reply, "registered");
+	const json_t *ids = json_object_get(reply, "registered");
+	json_t *id;
+	size_t i;
 
-	if (json_is_integer(count))
-		sc_str_addf(out, "registered %" JSON_INTEGER_FORMAT " conditions\n",
-			    json_integer_value(count));
-	else
-		sc_str_add(out, "registered\n");
+	json_array_foreach (ids, i, id) {
+		sc_str_add(out, "registered ");
+		sc_add_value(out, id);
+		sc_str_add(out, "\n");
+	}
 }
 
 static void render_unregistered(struct sc_str *out, const json_t *reply)

@@ -5,22 +5,16 @@
 #include "cli/offline.h"
 #include "cli/render.h"
 
-/* Each entry is a text, or an object that names a fire and its target. */
-static void add_released(struct sc_str *out, const json_t *entry)
+static void add_released(struct sc_str *out, const json_t *fire)
 {
 	sc_str_add(out, "released ");
-	if (!json_is_object(entry)) {
-		sc_add_value(out, entry);
-	} else {
-		sc_add_text(out, sc_get_text(entry, "target", NULL));
-		sc_str_add(out, " (fire ");
-		sc_add_text(out, sc_get_text(entry, "fire_id", sc_get_text(entry, "id", NULL)));
-		sc_str_add(out, ")");
-		if (sc_get_text(entry, "outcome", NULL)) {
-			sc_str_add(out, ": ");
-			sc_add_text(out, sc_get_text(entry, "outcome", NULL));
-		}
-	}
+	sc_add_text(out, sc_get_text(fire, "target", NULL));
+	sc_str_add(out, " from ");
+	sc_add_text(out, sc_get_text(fire, "action", NULL));
+	sc_str_add(out, " (fire ");
+	sc_add_text(out, sc_get_text(fire, "id", NULL));
+	sc_str_add(out, "): ");
+	sc_add_text(out, sc_get_text(fire, "outcome", NULL));
 	sc_str_add(out, "\n");
 }
 
@@ -32,8 +26,10 @@ void sc_render_release(struct sc_str *out, const json_t *reply)
 
 	json_array_foreach (released, i, entry)
 		add_released(out, entry);
-	if (json_array_size(released) == 0)
-		sc_str_add(out, "nothing was in force there\n");
+	if (json_array_size(released) == 0) {
+		sc_add_text(out, sc_get_text(reply, "note", "nothing of scram's stands there"));
+		sc_str_add(out, "\n");
+	}
 }
 
 int sc_verb_release(const struct sc_args *args)

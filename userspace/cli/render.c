@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/render.h"
 
-#include "base/units.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -108,22 +106,27 @@ void sc_add_value(struct sc_str *out, const json_t *value)
 	}
 }
 
-void sc_add_quantity(struct sc_str *out, const json_t *value, const char *unit)
+void sc_add_quantity(struct sc_str *out, const json_t *value, enum sc_unit unit)
 {
 	double v = json_number_value(value);
 
-	if (!json_is_number(value))
-		sc_add_value(out, value);
-	else if (strcmp(unit, "bytes") == 0)
-		sc_format_quantity(out, v, SC_UNIT_BYTES);
-	else if (strcmp(unit, "ratio") == 0)
+	if (!json_is_number(value)) {
+		sc_str_add(out, "unknown");
+		return;
+	}
+	switch (unit) {
+	case SC_UNIT_NS:
+	case SC_UNIT_BYTES:
+		sc_format_quantity(out, v, unit);
+		return;
+	case SC_UNIT_RATIO:
 		sc_str_addf(out, "%.3g%%", v * 100);
-	else if (strcmp(unit, "ns") == 0)
-		sc_format_quantity(out, v, SC_UNIT_NS);
-	else if (strcmp(unit, "s") == 0)
-		sc_format_quantity(out, v * 1e9, SC_UNIT_NS);
-	else
+		return;
+	case SC_UNIT_NONE:
+	case SC_UNIT_COUNT:
 		sc_add_value(out, value);
+		return;
+	}
 }
 
 static void add_member(struct sc_str *out, const char *key, const json_t *value, unsigned int depth)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "base/units.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -29,8 +30,8 @@ void sc_add_us(struct sc_str *out, const json_t *us);
 void sc_add_age(struct sc_str *out, double seconds);
 /* Any scalar in short form, numbers with at most 6 digits that matter; "-" for null. */
 void sc_add_value(struct sc_str *out, const json_t *value);
-/* A value whose unit the agent names: s, ns, bytes, ratio, count or "". */
-void sc_add_quantity(struct sc_str *out, const json_t *value, const char *unit);
+/* A number in its unit; "unknown" for anything else: nothing must look like a healthy 0. */
+void sc_add_quantity(struct sc_str *out, const json_t *value, enum sc_unit unit);
 /* Whatever it is, one "key: value" per line, indented by depth. */
 void sc_add_tree(struct sc_str *out, const json_t *value, unsigned int depth);
 

@@ -4,8 +4,6 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 
-#include <string.h>
-
 /* Fields of a fire in the order in which people ask for them. */
 struct field {
 	const char *key;
@@ -24,27 +22,31 @@ static const struct field fields[] = {
 	{"principal", "principal", FIELD_TEXT},
 	{"reason", "reason", FIELD_TEXT},
 	{"state", "state", FIELD_TEXT},
+	{"veto", "vetoed by", FIELD_TEXT},
 	{"outcome", "outcome", FIELD_TEXT},
 	{"dispatched", "dispatched", FIELD_VALUE},
-	{"dispatch_descriptor", "said", FIELD_TEXT},
-	{"dispatch_result", "result", FIELD_VALUE},
+	{"dispatch_result", "result", FIELD_TEXT},
 	{"error", "error", FIELD_TEXT},
 	{"dry_run", "dry-run", FIELD_VALUE},
 	{"forced", "forced", FIELD_VALUE},
 	{"killed", "killed", FIELD_VALUE},
+	{"remaining", "remaining", FIELD_VALUE},
+	{"rekills", "killed again", FIELD_VALUE},
 	{"two_person_status", "two persons", FIELD_TEXT},
 	{"second_operator", "second operator", FIELD_TEXT},
 	{"second_at", "second at", FIELD_TIME},
-	{"expires_at", "expires at", FIELD_TIME},
+	{"supersedes", "follows fire", FIELD_TEXT},
 	{"released_at", "released at", FIELD_TIME},
+	{"released_by", "released by", FIELD_TEXT},
 };
 
+/* Stages of a fire, CLOCK_MONOTONIC, in the order in which they come. */
 static const struct {
 	const char *key;
 	const char *label;
 } stages[] = {
-	{"detect_us", "detected"}, {"decide_us", "decided"}, {"intent_us", "intent written"},
-	{"write_us", "acted"},     {"empty_us", "verified"},
+	{"detected_ns", "detected"},   {"decided_ns", "decided"}, {"intent_ns", "intent written"},
+	{"act_begin_ns", "act begun"}, {"act_end_ns", "acted"},   {"verified_ns", "verified"},
 };
 
 static const char *const evidence_headers[] = {"OPERAND", "VALUE", "", "THRESHOLD", "TRUTH"};
@@ -66,10 +68,12 @@ static void add_field(struct sc_str *out, const struct field *field, const json_
 
 static void add_quantity_cell(struct sc_table *table, const json_t *operand, const char *key)
 {
+	int64_t unit = sc_get_int(operand, "unit", SC_UNIT_NONE);
 	_cleanup_str_ struct sc_str cell;
 
 	sc_str_init_heap(&cell);
-	sc_add_quantity(&cell, json_object_get(operand, key), sc_get_text(operand, "unit", ""));
+	sc_add_quantity(&cell, json_object_get(operand, key),
+			unit >= 0 && unit <= SC_UNIT_COUNT ? (enum sc_unit)unit : SC_UNIT_NONE);
 	sc_table_add(table, &cell);
 }
 
@@ -105,58 +109,67 @@ void sc_render_interlocks(struct sc_str *out, const json_t *interlocks, unsigned
 	sc_table_print(&table, out, indent);
 }
 
-static void add_timings(struct sc_str *out, const json_t *timings)
+void sc_render_timings(struct sc_str *out, const json_t *fire, const char *before)
 {
-	const char *before = "timings          ";
+	int64_t first = 0;
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(stages); i++) {
-		const json_t *us = json_object_get(timings, stages[i].key);
+		int64_t at = sc_get_int(fire, stages[i].key, 0);
+		json_t *us;
 
-		if (!json_is_number(us))
+		if (at <= 0)
 			continue;
-		sc_str_addf(out, "%s%s ", before, stages[i].label);
+		if (first == 0) {
+			first = at;
+			sc_str_addf(out, "%s%s", before, stages[i].label);
+			continue;
+		}
+		us = json_real((double)(at - first) / 1e3);
+		sc_str_addf(out, ", %s after ", stages[i].label);
 		sc_add_us(out, us);
-		before = ", ";
+		json_decref(us);
 	}
-	if (*before == ',')
+	if (first)
 		sc_str_add(out, "\n");
-}
-
-static void add_section(struct sc_str *out, const char *title, const json_t *value)
-{
-	bool empty = json_is_object(value) ? json_object_size(value) == 0
-					   : json_array_size(value) == 0;
-
-	if (empty)
-		return;
-	sc_str_addf(out, "\n%s\n", title);
-	if (strcmp(title, "evidence") == 0 && json_is_array(value))
-		sc_render_evidence(out, value, 2);
-	else if (strcmp(title, "interlocks") == 0)
-		sc_render_interlocks(out, value, 2);
-	else
-		sc_add_tree(out, value, 1);
 }
 
 void sc_render_show(struct sc_str *out, const json_t *reply)
 {
 	const json_t *fire = json_object_get(reply, "fire");
-	const json_t *evidence = json_object_get(fire, "evidence");
+	const json_t *snapshot = json_object_get(fire, "state_snapshot");
+	const json_t *operands = json_object_get(snapshot, "operands");
+	const json_t *left = json_object_get(fire, "left");
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(fields); i++)
 		add_field(out, &fields[i], fire);
-	add_timings(out, json_object_get(fire, "timings"));
-	if (!evidence || json_is_null(evidence))
-		evidence = json_object_get(fire, "state_snapshot");
-	add_section(out, "evidence", evidence);
-	add_section(out, "interlocks", json_object_get(fire, "interlocks"));
-	add_section(out, "left", json_object_get(fire, "left"));
+	sc_render_timings(out, fire, "timings          ");
+	if (operands) {
+		sc_str_add(out, "\nevidence\n");
+		sc_render_evidence(out, operands, 2);
+	} else if (json_object_size(snapshot)) {
+		sc_str_add(out, "\nevidence\n");
+		sc_add_tree(out, snapshot, 1);
+	}
+	if (json_array_size(left)) {
+		sc_str_add(out, "\nleft\n");
+		sc_add_tree(out, left, 1);
+	}
+}
+
+/* Who was left is told beside the fire; people and scripts look for it inside. */
+static void adapt(json_t *reply)
+{
+	json_t *fire = json_object_get(reply, "fire");
+	json_t *left = json_object_get(reply, "left");
+
+	if (json_is_object(fire) && left)
+		json_object_set(fire, "left", left);
 }
 
 int sc_verb_show(const struct sc_args *args)
 {
 	static const struct sc_question question = {
-		.op = SC_OP_SHOW, .member = "fire", .render = sc_render_show};
+		.op = SC_OP_SHOW, .member = "fire", .render = sc_render_show, .adapt = adapt};
 
 	return sc_ask_and_print(args, &question, json_pack("{s:s}", "fire", args->operands[0]));
 }

@@ -13,31 +13,14 @@
 
 static const char *const one_headers[] = {"SIGNAL", "VALUE", "WHAT"};
 
-/* "unknown" for null: no number must look like a healthy 0. */
-static void add_signal(struct sc_str *out, const char *name, const json_t *value)
-{
-	int signal = sc_signal_find(name, strlen(name));
-	enum sc_unit unit = signal < 0 ? SC_UNIT_NONE
-				       : sc_signal_info((enum sc_signal)signal)->unit;
-
-	if (!value || json_is_null(value))
-		sc_str_add(out, "unknown");
-	else if (unit == SC_UNIT_BYTES)
-		sc_add_quantity(out, value, "bytes");
-	else if (unit == SC_UNIT_RATIO)
-		sc_add_quantity(out, value, "ratio");
-	else if (unit == SC_UNIT_NS)
-		sc_add_quantity(out, value, "ns");
-	else
-		sc_add_value(out, value);
-}
-
 static void add_signal_cell(struct sc_table *table, const char *name, const json_t *value)
 {
+	int signal = sc_signal_find(name, strlen(name));
 	_cleanup_str_ struct sc_str cell;
 
 	sc_str_init_heap(&cell);
-	add_signal(&cell, name, value);
+	sc_add_quantity(&cell, value,
+			signal < 0 ? SC_UNIT_NONE : sc_signal_info((enum sc_signal)signal)->unit);
 	sc_table_add(table, &cell);
 }
 

@@ -15,8 +15,16 @@
 
 static void add_head(struct sc_str *out, const json_t *reply)
 {
+	const char *before = sc_get_text(reply, "state_before", NULL);
+
 	sc_str_add(out, "scram is ");
 	sc_add_text(out, sc_get_text(reply, "state", NULL));
+	if (before) {
+		sc_str_add(out, ", was ");
+		sc_add_text(out, before);
+		sc_str_add(out, " at ");
+		sc_add_time(out, sc_get_text(reply, "written_at", NULL));
+	}
 	sc_str_addf(out, " (pid %" PRId64 ", version ", sc_get_int(reply, "pid", 0));
 	sc_add_text(out, sc_get_text(reply, "version", NULL));
 	sc_str_add(out, " ");
@@ -207,6 +215,16 @@ static json_t *read_state_file(const struct sc_args *args)
 	return state;
 }
 
+/* The state file is a status reply of the past: what it says of readiness must not be believed. */
+static void mark_dead(json_t *state)
+{
+	json_t *before = json_object_get(state, "state");
+
+	json_object_set(state, "state_before", before ? before : json_null());
+	json_object_set_new(state, "state", json_string("dead"));
+	json_object_set_new(state, "ready", json_false());
+}
+
 static void show_remains(const struct sc_args *args)
 {
 	_cleanup_str_ struct sc_str out;
@@ -215,13 +233,14 @@ static void show_remains(const struct sc_args *args)
 	sc_str_init_heap(&out);
 	if (!state)
 		return;
+	mark_dead(state);
 	sc_complain(args, 0,
 		    "the agent does not run; this is what it last wrote to %s/%s:", args->run_dir,
 		    SC_STATE_FILE);
 	if (args->json) {
 		sc_print_json(state, NULL);
 	} else {
-		sc_add_tree(&out, state, 0);
+		sc_render_status(&out, state);
 		sc_print_text(&out);
 	}
 	json_decref(state);
