@@ -30,6 +30,11 @@ $(B)/tests/live: $(call test_objs,tests/live/*.c) $(HARNESS) $(B)/libscram.a $(B
 	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $(filter-out $(B)/scram,$^) $(CRITERION) $(PKG_LIBS)
 
 # Runs a script with an own cgroup subtree that is removed whatever happens (shell tests, demo).
-$(B)/tests/in-sandbox: $(call test_objs,tests/harness/main/in_sandbox.c $(foreach f,janitor sandbox helper wait,tests/harness/$(f).c)) $(B)/libscram-core.a
+$(B)/tests/in-sandbox: $(call test_objs,tests/harness/main/in_sandbox.c $(foreach f,janitor sandbox helper wait pins,tests/harness/$(f).c)) \
+		$(B)/libscram.a $(B)/libscram-core.a
 	$(say) LINK $@
-	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/tests/make-cgroup: $(call test_objs,tests/harness/main/make_cgroup.c) $(B)/libscram-core.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ -lcgroup

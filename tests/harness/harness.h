@@ -67,6 +67,8 @@ int sc_sandbox_rmdir(struct sc_sandbox *box, const char *name);
 /* Has the janitor remove this absolute path (a file or a whole directory, mounts excepted) at the
  * end too. */
 int sc_sandbox_also_remove(struct sc_sandbox *box, const char *path);
+/* The same for the BPF maps that an agent with this run dir pins (never the default one). */
+int sc_sandbox_remove_pins(struct sc_sandbox *box, const char *run_dir);
 
 /*
  * The same with one sandbox for the whole test process, for criterion's .init and .fini, which pass

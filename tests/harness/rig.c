@@ -71,6 +71,8 @@ int sc_rig_open(struct sc_rig *rig, const char *yaml)
 	if (!err && (mkdir(rig->state_dir, 0700) || mkdir(rig->run_dir, 0755)))
 		err = -errno;
 	if (!err)
+		err = sc_sandbox_remove_pins(&rig->box, rig->run_dir);
+	if (!err)
 		err = rig->agent_fd = sc_sandbox_mkdir(&rig->box, "agent");
 	if (err >= 0)
 		err = rig->root_fd = sc_sandbox_mkdir(&rig->box, "work");

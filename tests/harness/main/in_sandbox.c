@@ -45,6 +45,7 @@ int main(int argc, char **argv)
 {
 	_cleanup_sandbox_ struct sc_sandbox box = {.janitor_fd = -1};
 	int dirfd, err, signals, status;
+	char run_dir[SC_SANDBOX_PATH_MAX];
 	sigset_t set;
 	pid_t pid;
 
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 		return FAILED;
 	}
 	err = sc_sandbox_open(&box);
+	if (!err && snprintf(run_dir, sizeof(run_dir), "%s/run", box.tmp) < (int)sizeof(run_dir))
+		err = sc_sandbox_remove_pins(&box, run_dir);
 	dirfd = err ? err : sc_sandbox_mkdir(&box, "script");
 	if (dirfd < 0) {
 		fprintf(stderr, "in-sandbox: no sandbox: %s\n", strerror(-dirfd));
