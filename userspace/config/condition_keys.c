@@ -94,13 +94,15 @@ void sc_condition_read(struct sc_reader *r, const struct sc_value *value,
 {
 	size_t faults = r->faults->n;
 	const char *field = NULL;
+	const struct sc_value *two_person;
 	struct sc_diag diag;
 
 	sc_keys_read(r, value, &sc_condition_keys, spec, false);
 	spec->line = value->line;
 	if (r->faults->n > faults)
 		return; /* what is missing or wrong has been said; what follows from it is noise */
-	if (!sc_value_find(value, "requires_two_person"))
+	two_person = sc_value_find(value, "requires_two_person");
+	if (!two_person || two_person->style == SC_SCALAR_NULL)
 		spec->requires_two_person = spec->action.kind == SC_ACTION_READONLY;
 	if (sc_condition_spec_check(spec, &field, &diag))
 		sc_fault(r, place_of(value, field), "%s", diag.text);

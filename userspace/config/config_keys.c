@@ -87,6 +87,7 @@ static void read_named(struct sc_reader *r, const struct sc_value *v, struct sc_
 	}
 	for (size_t i = 0; i + 1 < v->n; i += 2) {
 		const char *name = v->item[i].text;
+		size_t faults = r->faults->n;
 		void *element;
 
 		if (!is_name(r, &v->item[i], named))
@@ -107,7 +108,7 @@ static void read_named(struct sc_reader *r, const struct sc_value *v, struct sc_
 			return;
 		}
 		sc_keys_read(r, &v->item[i + 1], named->keys, element, false);
-		if (named->check && v->item[i + 1].kind == SC_VALUE_MAP)
+		if (named->check && r->faults->n == faults)
 			named->check(r, &v->item[i], element);
 	}
 }

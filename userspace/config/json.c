@@ -80,9 +80,9 @@ static int convert(json_t *json, struct sc_value *out, unsigned int depth, struc
 	case JSON_INTEGER:
 		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json));
 		return set_text(out, SC_SCALAR_PLAIN, number, diag);
-	case JSON_REAL:
-		snprintf(number, sizeof(number), "%.17g", json_real_value(json));
-		return set_text(out, SC_SCALAR_PLAIN, strpbrk(number, ".e") ? number : "1e0", diag);
+	case JSON_REAL: /* no key takes one: kept in a form that is no whole number either */
+		snprintf(number, sizeof(number), "%.6e", json_real_value(json));
+		return set_text(out, SC_SCALAR_PLAIN, number, diag);
 	case JSON_TRUE:
 		return set_text(out, SC_SCALAR_PLAIN, "true", diag);
 	case JSON_FALSE:
