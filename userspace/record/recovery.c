@@ -49,7 +49,7 @@ static enum sc_recovery decide_freeze(const struct sc_fire *fire,
 	bool is_over = fire->expires_at_boot_ns && facts->now_boot_ns >= fire->expires_at_boot_ns;
 
 	/* Without an end it would hold for ever after its agent: only a ttl outlives a restart. */
-	if (is_over || !fire->expires_at_boot_ns || facts->is_draining_out)
+	if (is_over || !fire->expires_at_boot_ns)
 		return SC_RECOVERY_THAW;
 	return facts->is_frozen ? SC_RECOVERY_KEEP_FROZEN : SC_RECOVERY_FREEZE;
 }

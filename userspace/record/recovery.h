@@ -20,7 +20,6 @@ struct sc_recovery_facts {
 	/* CLOCK_BOOTTIME start of the youngest member; UINT64_MAX when one could not be read. */
 	uint64_t youngest_start_ns;
 	bool is_frozen;
-	bool is_stopping; /* asked when the agent stops, not when it starts */
 };
 
 enum sc_recovery {
