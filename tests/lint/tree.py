@@ -93,7 +93,7 @@ def _parameters(signature, at):
         count += c == "," and depth == 1
         if depth == 0:
             inside = signature[at:i].strip()
-            return 0 if inside in ("", "void") else count
+            return 0 if inside in ("", "void") else count - inside.endswith("...")
     return count
 
 

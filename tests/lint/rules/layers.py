@@ -28,6 +28,8 @@ TABLE = {
 DOORS = {
     ("cli", "engine/protocol.h"): "the messages both ends of the control socket speak",
     ("worker", "engine/protocol.h"): "likewise",
+    ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
+    ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
     ("userspace/engine/effector.c", "sys/cgroup.h"): "it is the adapter from the actions' port to the real world",
     ("userspace/engine/effector.c", "sys/pidfd.h"): "likewise",
 }
