@@ -14,10 +14,6 @@
 extern void css_rstat_flush(struct cgroup_subsys_state *css) __weak __ksym;
 extern void cgroup_rstat_flush(struct cgroup *cgrp) __weak __ksym;
 
-/* PSI of the whole host, which the root cgroup does not point to; absent without
- * CONFIG_KALLSYMS_ALL. */
-extern const void psi_system __weak __ksym;
-
 /* Only what is read here: a kernel without the controller has no such type. */
 struct mem_cgroup___sc {
 	struct page_counter memory;
@@ -71,11 +67,8 @@ static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
 	__u64 avg[PSI_STATES * 3] = {}, total[PSI_STATES] = {};
 	const __u32 first[SC_PSI_COUNT] = {[SC_PSI_CPU] = 4, [SC_PSI_MEMORY] = 2, [SC_PSI_IO] = 0};
 
-	if (cgrp->level == 0)
-		psi = (struct psi_group *)&psi_system;
-	if (!psi)
-		return 0;
-	if (bpf_core_field_exists(psi->enabled) && !BPF_CORE_READ(psi, enabled) && cgrp->level)
+	/* The root has none; that of the host takes its place, which userspace reads. */
+	if (!psi || (bpf_core_field_exists(psi->enabled) && !BPF_CORE_READ(psi, enabled)))
 		return 0;
 	if (bpf_core_read(avg, sizeof(avg), &psi->avg) ||
 	    bpf_core_read(total, sizeof(total), &psi->total))

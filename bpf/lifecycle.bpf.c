@@ -10,17 +10,15 @@
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
 {
-	struct sc_node *node;
 	__u32 slot;
 
 	if (child->pid != child->tgid || child->flags & PF_KTHREAD)
 		return 0;
 	/* The child's own cgroup: clone3 can start it in another one than its parent's. */
 	slot = slot_of(child->cgroups->dfl_cgrp);
-	node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
-	if (!node)
+	if (slot == SC_SLOT_NONE)
 		return 0;
-	count(node, proc_forks, 1);
+	count(slot, proc_forks, 1);
 	process_enter(child, slot);
 	return 0;
 }
@@ -30,29 +28,18 @@ int BPF_PROG(process_executed, struct task_struct *task)
 {
 	struct sc_process *p = process_find(task);
 	__u32 slot = p ? (__u32)p->state : slot_of(task->cgroups->dfl_cgrp);
-	struct sc_node *node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
 
-	if (node)
-		count(node, proc_execs, 1);
+	if (slot != SC_SLOT_NONE)
+		count(slot, proc_execs, 1);
 	return 0;
 }
-
-/* What one exit adds to the counts. */
-struct death {
-	__s64 alive;
-	__s64 zombies;
-	__s64 crashes;
-	__s64 kills;
-	__s64 failures;
-	__s64 unexpected;
-};
 
 /*
  * Several threads may see their process dead; exactly one of them may count it. That one is who
  * changes the entry from ALIVE to DEAD, or inserts it as DEAD when nobody knew the process. Returns
  * its slot.
  */
-static __always_inline __u32 claim_death(struct task_struct *task, struct death *d)
+static __always_inline __u32 claim_death(struct task_struct *task)
 {
 	struct sc_process *p = process_find(task);
 	__u64 old;
@@ -64,7 +51,8 @@ static __always_inline __u32 claim_death(struct task_struct *task, struct death 
 		if (slot == SC_SLOT_NONE)
 			return slot;
 		err = process_insert(task, SC_PHASE_DEAD, slot);
-		d->zombies = !err;
+		if (!err)
+			count(slot, proc_zombies, 1);
 		if (err != -EEXIST) /* a full table: rather twice, before 6.16, than not at all */
 			return slot;
 		p = process_find(task); /* the iterator came in between, or another thread */
@@ -76,8 +64,9 @@ static __always_inline __u32 claim_death(struct task_struct *task, struct death 
 	if (state_phase(old) != SC_PHASE_ALIVE ||
 	    __sync_val_compare_and_swap(&p->state, old, state_of(SC_PHASE_DEAD, slot)) != old)
 		return SC_SLOT_NONE;
-	d->alive = -1;
-	d->zombies = 1;
+	/* In this order: their sum is never 0 in between, on which recycling relies. */
+	count(slot, proc_zombies, 1);
+	count(slot, proc_alive, -1);
 	return slot;
 }
 
@@ -95,84 +84,80 @@ static __always_inline int exit_status(struct task_struct *task)
 	return task->group_leader->exit_code;
 }
 
-/* Whether userspace is killing the node's cgroup or one above it. */
-static __always_inline bool is_being_killed(struct sc_node *node)
+/* Whether userspace is killing the slot's cgroup or one above it. */
+__noinline int is_being_killed(__u32 slot)
 {
-	for (__u32 i = 0; i < SC_DEPTH_MAX && i < node->ancestors; i++) {
+	struct sc_node *node = node_at(slot);
+
+	for (__u32 i = 0; node && i < SC_DEPTH_MAX && i < node->ancestors; i++) {
 		struct sc_node *above = node_at(node->ancestor[i]);
 		if (above && above->killing)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
-/* Whether the parent lives neither in the cgroup of this slot nor below it. */
+/* Whether the slot is `above` or lies below it. */
+__noinline int is_within(__u32 slot, __u32 above)
+{
+	struct sc_node *node = node_at(slot);
+
+	for (__u32 i = 0; node && i < SC_DEPTH_MAX && i < node->ancestors; i++)
+		if (node->ancestor[i] == above)
+			return 1;
+	return 0;
+}
+
 static __always_inline bool parent_is_outside(struct task_struct *task, __u32 slot)
 {
 	struct task_struct *parent = task->group_leader->real_parent;
 	__u32 parent_slot = slot_of_id(parent->cgroups->dfl_cgrp->kn->id);
-	struct sc_node *node = parent_slot == SC_SLOT_NONE ? NULL : node_at(parent_slot);
 
-	if (!node)
-		return true;
-	for (__u32 i = 0; i < SC_DEPTH_MAX && i < node->ancestors; i++)
-		if (node->ancestor[i] == slot)
-			return false;
-	return true;
+	return parent_slot == SC_SLOT_NONE || !is_within(parent_slot, slot);
 }
 
-/* zombies before alive: their sum is never 0 in between, on which recycling relies. */
-static __always_inline void count_death(struct sc_node *node, struct death *d)
+static __always_inline void wake_slot(enum sc_wake_kind kind, __u32 slot)
 {
-	struct sc_counts *c;
+	struct sc_node *node = node_at(slot);
 
-	for_each_counts(c, node)
-	{
-		__sync_fetch_and_add(&c->proc_exits, 1);
-		if (d->zombies)
-			__sync_fetch_and_add(&c->proc_zombies, 1);
-		if (d->alive)
-			__sync_fetch_and_add(&c->proc_alive, -1);
-		if (d->crashes)
-			__sync_fetch_and_add(&c->proc_crashes, 1);
-		if (d->kills)
-			__sync_fetch_and_add(&c->proc_kills, 1);
-		if (d->failures)
-			__sync_fetch_and_add(&c->proc_failures, 1);
-		if (d->unexpected)
-			__sync_fetch_and_add(&c->proc_unexpected_exits, 1);
-	}
+	if (node)
+		wake(kind, node);
+}
+
+static __always_inline void count_death(struct task_struct *task, __u32 slot)
+{
+	int status = exit_status(task), signal = status & 0x7f;
+	bool kill = signal == SIGKILL, crash = SIGNAL_BIT(signal & 63) & CRASHES;
+	bool failure = !signal && status >> 8 & 0xff;
+
+	count(slot, proc_exits, 1);
+	if (!kill && !crash && !failure)
+		return;
+	if (failure)
+		count(slot, proc_failures, 1);
+	else if (crash)
+		count(slot, proc_crashes, 1);
+	else
+		count(slot, proc_kills, 1);
+	if (is_being_killed(slot))
+		return;
+	if (!failure || parent_is_outside(task, slot))
+		count(slot, proc_unexpected_exits, 1);
+	wake_slot(failure ? SC_WAKE_EXIT : SC_WAKE_CRASH, slot);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exited, struct task_struct *task)
 {
-	struct death d = {};
-	struct sc_node *node;
-	bool expected;
-	int status;
 	__u32 slot;
 
 	/* ctx[1] is group_dead; reading it where it does not exist would not load. */
 	if (task->flags & PF_KTHREAD ||
 	    (sc_config.exit_tells_group_dead ? !(bool)ctx[1] : task->signal->live.counter != 0))
 		return 0;
-	slot = claim_death(task, &d);
-	node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
-	if (!node)
-		return 0;
-	status = exit_status(task);
-	d.crashes = !!(SIGNAL_BIT(status & 0x7f & 63) & CRASHES);
-	d.kills = (status & 0x7f) == SIGKILL;
-	d.failures = (status & 0x7f) == 0 && status >> 8 & 0xff;
-	expected = is_being_killed(node);
-	d.unexpected = !expected &&
-		       (d.crashes || d.kills || (d.failures && parent_is_outside(task, slot)));
-	count_death(node, &d);
-	if (!expected && (d.crashes || d.kills))
-		wake(SC_WAKE_CRASH, node);
-	else if (!expected && d.failures)
-		wake(SC_WAKE_EXIT, node);
+	slot = claim_death(task);
+	if (slot != SC_SLOT_NONE)
+		count_death(task, slot);
 	return 0;
 }
 
@@ -194,14 +179,13 @@ int BPF_PROG(process_freed, struct task_struct *task)
 static __always_inline void move_process(struct task_struct *task, struct sc_process *p, __u32 to)
 {
 	__u64 old = p->state;
-	struct sc_node *from_node = node_at((__u32)old), *to_node = node_at(to);
 
-	if (state_phase(old) != SC_PHASE_ALIVE || (__u32)old == to || !from_node || !to_node)
+	if (state_phase(old) != SC_PHASE_ALIVE || (__u32)old == to)
 		return;
 	if (__sync_val_compare_and_swap(&p->state, old, state_of(SC_PHASE_ALIVE, to)) != old)
 		return;
-	count(to_node, proc_alive, 1);
-	count(from_node, proc_alive, -1);
+	count(to, proc_alive, 1);
+	count((__u32)old, proc_alive, -1);
 }
 
 /*

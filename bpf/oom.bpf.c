@@ -14,7 +14,7 @@ int BPF_PROG(oom_victim, struct task_struct *victim)
 
 	if (!node)
 		return 0;
-	count(node, oom_kills, 1);
+	count(slot, oom_kills, 1);
 	wake(SC_WAKE_OOM, node);
 	return 0;
 }

@@ -42,12 +42,11 @@ static __always_inline struct sc_process *process_find(struct task_struct *task)
 static __always_inline void process_forget(__u64 key, struct sc_process *p)
 {
 	__u64 old = __sync_lock_test_and_set(&p->state, state_of(SC_PHASE_FREE, 0));
-	struct sc_node *node = node_at((__u32)old);
 
-	if (node && state_phase(old) == SC_PHASE_ALIVE)
-		count(node, proc_alive, -1);
-	if (node && state_phase(old) == SC_PHASE_DEAD)
-		count(node, proc_zombies, -1);
+	if (state_phase(old) == SC_PHASE_ALIVE)
+		count((__u32)old, proc_alive, -1);
+	if (state_phase(old) == SC_PHASE_DEAD)
+		count((__u32)old, proc_zombies, -1);
 	bpf_map_delete_elem(&processes, &key);
 }
 
@@ -80,8 +79,6 @@ static __always_inline long process_insert(struct task_struct *task, enum sc_pha
 /* Enters a living process, unless it is known already. */
 static __always_inline void process_enter(struct task_struct *task, __u32 slot)
 {
-	struct sc_node *node = node_at(slot);
-
-	if (node && !process_insert(task, SC_PHASE_ALIVE, slot))
-		count(node, proc_alive, 1);
+	if (!process_insert(task, SC_PHASE_ALIVE, slot))
+		count(slot, proc_alive, 1);
 }

@@ -49,12 +49,25 @@ static __always_inline struct sc_counts *counts_of(struct sc_node *node, __u32 i
 #define for_each_counts(c, node) \
 	for (__u32 i_ = 0; i_ < SC_DEPTH_MAX && ((c) = counts_of(node, i_)); i_++)
 
-/* Adds to one field of the node and of all its ancestors. */
-#define count(node, field, delta)                                                    \
-	do {                                                                         \
-		struct sc_counts *c_;                                                \
-		for_each_counts(c_, node) __sync_fetch_and_add(&c_->field, (delta)); \
-	} while (0)
+/*
+ * Adds to the i-th number of the slot's counts and of all its ancestors'. Global functions, like
+ * this, are checked by the verifier once and not again for every path that calls them: loops belong
+ * into such.
+ */
+__noinline int count_at(__u32 slot, __u32 i, __s64 delta)
+{
+	struct sc_node *node = node_at(slot);
+	struct sc_counts *c;
+
+	if (!node || i >= offsetof(struct sc_counts, tcp_connect_latency) / sizeof(__s64))
+		return 0;
+	for_each_counts(c, node) __sync_fetch_and_add((__s64 *)c + i, delta);
+	return 0;
+}
+
+/* Adds to one field of the slot and of all its ancestors. */
+#define count(slot, field, delta) \
+	count_at(slot, offsetof(struct sc_counts, field) / sizeof(__s64), delta)
 
 static __always_inline __u32 slot_of_id(__u64 cgroup_id)
 {

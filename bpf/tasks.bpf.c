@@ -16,12 +16,10 @@
  */
 static __always_inline void enter_zombie(struct task_struct *leader, __u32 slot)
 {
-	struct sc_node *node = node_at(slot);
-
-	if (!node || !leader->exit_state || leader->signal->nr_threads != 1)
+	if (!leader->exit_state || leader->signal->nr_threads != 1)
 		return;
 	if (!process_insert(leader, SC_PHASE_DEAD, slot))
-		count(node, proc_zombies, 1);
+		count(slot, proc_zombies, 1);
 }
 
 /* The entry of a slot, zeroed when an older pass wrote it. */
@@ -48,55 +46,51 @@ static __always_inline void note_pass(__u64 pass)
 		s->tasks_pass = pass;
 }
 
-struct found {
-	__u64 pass;
-	__u64 start_ns; /* of a living process; 0 = not one */
-	bool dstate;
-};
-
-static __always_inline void count_found(struct sc_node *node, struct found *f)
+/* Counts a task into its slot and all ancestors; start_ns is 0 unless it leads a living process.
+ * Global, so that the verifier checks it once. */
+__noinline int count_task(__u32 slot, __u64 pass, __u64 start_ns, bool dstate)
 {
-	for (__u32 i = 0; i < SC_DEPTH_MAX && i < node->ancestors; i++) {
-		struct sc_tasks *t = tasks_at(node->ancestor[i], f->pass);
+	struct sc_node *node = node_at(slot);
+
+	for (__u32 i = 0; node && i < SC_DEPTH_MAX && i < node->ancestors; i++) {
+		struct sc_tasks *t = tasks_at(node->ancestor[i], pass);
 
 		if (!t)
-			return;
-		if (f->dstate)
-			t->dstate++;
-		if (!f->start_ns)
+			return 0;
+		t->dstate += dstate;
+		if (!start_ns)
 			continue;
 		t->processes++;
-		if (!t->oldest_start_ns || f->start_ns < t->oldest_start_ns)
-			t->oldest_start_ns = f->start_ns;
+		if (!t->oldest_start_ns || start_ns < t->oldest_start_ns)
+			t->oldest_start_ns = start_ns;
 	}
+	return 0;
 }
 
 SEC("iter/task")
 int read_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct found f = {.pass = ctx->meta->session_id};
-	struct sc_node *node;
-	bool is_leader;
+	__u64 pass = ctx->meta->session_id, start_ns = 0;
+	bool is_leader, dstate;
 	__u32 slot;
 
-	note_pass(f.pass);
+	note_pass(pass);
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
-	f.dstate = (task->__state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
+	dstate = (task->__state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
 	is_leader = task->pid == task->tgid;
-	if ((!is_leader && !f.dstate) || !task->thread_pid)
+	if ((!is_leader && !dstate) || !task->thread_pid)
 		return 0;
 	slot = slot_of(task->cgroups->dfl_cgrp);
-	node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
-	if (!node)
+	if (slot == SC_SLOT_NONE)
 		return 0;
 	if (is_leader && task->signal->live.counter) {
-		f.start_ns = task->start_boottime;
+		start_ns = task->start_boottime;
 		process_enter(task, slot);
 	} else if (is_leader) {
 		enter_zombie(task, slot);
 	}
-	count_found(node, &f);
+	count_task(slot, pass, start_ns, dstate);
 	return 0;
 }

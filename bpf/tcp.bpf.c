@@ -17,30 +17,28 @@ struct {
 	__type(value, __u64);
 } connects SEC(".maps");
 
-/* NULL for a socket that is none of ours: no TCP, not supervised, or absent, which reads as zeros.
+/* SC_SLOT_NONE for a socket that is none of ours: no TCP, not supervised, or absent, which reads as
+ * zeros.
  */
-static __always_inline struct sc_node *node_of_socket(const struct sock *sk)
+static __always_inline __u32 slot_of_socket(const struct sock *sk)
 {
-	__u32 slot;
-
 	if (!sk ||
 	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
-		return NULL;
+		return SC_SLOT_NONE;
 	/* Request and time-wait sockets end before the fields that are read below. */
 	if (sk->__sk_common.skc_state == TCP_NEW_SYN_RECV ||
 	    sk->__sk_common.skc_state == TCP_TIME_WAIT)
-		return NULL;
+		return SC_SLOT_NONE;
 	if (sk->sk_protocol != IPPROTO_TCP)
-		return NULL;
-	slot = slot_of(sk->sk_cgrp_data.cgroup);
-	return slot == SC_SLOT_NONE ? NULL : node_at(slot);
+		return SC_SLOT_NONE;
+	return slot_of(sk->sk_cgrp_data.cgroup);
 }
 
-static __always_inline void connect_began(__u64 key, struct sc_node *node)
+static __always_inline void connect_began(__u64 key, __u32 slot)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	count(node, tcp_connects, 1);
+	count(slot, tcp_connects, 1);
 	if (bpf_map_update_elem(&connects, &key, &now, BPF_ANY))
 		sc_stat_up(connects_full);
 }
@@ -59,11 +57,14 @@ static __always_inline __u64 connect_take(__u64 key)
 	return began;
 }
 
-static __always_inline void count_latency(struct sc_node *node, __u64 us)
+__noinline int count_latency(__u32 slot, __u64 us)
 {
+	struct sc_node *node = node_at(slot);
 	struct sc_counts *c;
 	__u32 bucket = 0;
 
+	if (!node)
+		return 0;
 	while (bucket < SC_LATENCY_BUCKETS - 1 && us >= 64ULL << bucket)
 		bucket++;
 	for_each_counts(c, node)
@@ -72,19 +73,20 @@ static __always_inline void count_latency(struct sc_node *node, __u64 us)
 		if (bucket < SC_LATENCY_BUCKETS)
 			__sync_fetch_and_add(&c->tcp_connect_latency[bucket], 1);
 	}
+	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 {
-	struct sc_node *node = node_of_socket(sk);
+	__u32 slot = slot_of_socket(sk);
 	__u64 key = (__u64)sk, began = 0;
 	bool connecting;
 
-	if (!node)
+	if (slot == SC_SLOT_NONE)
 		return 0;
 	if (to == TCP_SYN_SENT) {
-		connect_began(key, node);
+		connect_began(key, slot);
 		return 0;
 	}
 	/* SYN_RECV follows SYN_SENT when both ends connect at once: still a connect of ours. */
@@ -92,15 +94,15 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 		began = connect_take(key);
 	connecting = from == TCP_SYN_SENT || began;
 	if (to == TCP_ESTABLISHED) {
-		count(node, tcp_established, 1);
+		count(slot, tcp_established, 1);
 		if (!connecting)
-			count(node, tcp_accepts, 1);
+			count(slot, tcp_accepts, 1);
 		if (began)
-			count_latency(node, (bpf_ktime_get_ns() - began) / 1000);
+			count_latency(slot, (bpf_ktime_get_ns() - began) / 1000);
 	} else if (from == TCP_ESTABLISHED) {
-		count(node, tcp_established, -1);
+		count(slot, tcp_established, -1);
 	} else if (connecting && to == TCP_CLOSE) {
-		count(node, tcp_connect_failures, 1);
+		count(slot, tcp_connect_failures, 1);
 	}
 	return 0;
 }
@@ -108,10 +110,10 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_sent_again, const struct sock *sk)
 {
-	struct sc_node *node = node_of_socket(sk);
+	__u32 slot = slot_of_socket(sk);
 
-	if (node)
-		count(node, tcp_retransmits, 1);
+	if (slot != SC_SLOT_NONE)
+		count(slot, tcp_retransmits, 1);
 	return 0;
 }
 
@@ -119,19 +121,19 @@ int BPF_PROG(tcp_sent_again, const struct sock *sk)
 SEC("tp_btf/tcp_send_reset")
 int BPF_PROG(tcp_reset_sent, const struct sock *sk)
 {
-	struct sc_node *node = node_of_socket(sk);
+	__u32 slot = slot_of_socket(sk);
 
-	if (node)
-		count(node, tcp_resets_sent, 1);
+	if (slot != SC_SLOT_NONE)
+		count(slot, tcp_resets_sent, 1);
 	return 0;
 }
 
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(tcp_reset_received, const struct sock *sk)
 {
-	struct sc_node *node = node_of_socket(sk);
+	__u32 slot = slot_of_socket(sk);
 
-	if (node)
-		count(node, tcp_resets_received, 1);
+	if (slot != SC_SLOT_NONE)
+		count(slot, tcp_resets_received, 1);
 	return 0;
 }

@@ -151,6 +151,8 @@ static uint64_t programs_missed(const struct sc_bpf *b)
 	uint64_t missed = 0;
 
 	for (unsigned int i = 0; i < SC_BPF_PART_COUNT; i++) {
+		if (!b->objects[i])
+			continue;
 		bpf_object__for_each_program(prog, b->objects[i])
 		{
 			struct bpf_prog_info info = {0};
