@@ -21,6 +21,8 @@ TABLE = {
     "record": (["base"], {"journal.h"}),
     "config": (["base", "action"] + CORE, {"config.h"}),
     "engine": (["base", "action", "record", "config"] + CORE, OUTER),
+    # The one place where sys and engine meet.
+    "wire": (["base", "sys", "action", "record", "config", "engine"] + CORE, OUTER),
     "cli": (["base"], OUTER),
     "worker": (["base"], set()),
 }
@@ -41,7 +43,7 @@ def may(room, path, name, quoted):
         return True
     if name.startswith("scram/"):
         header = name[len("scram/"):]
-        if public is None or room in ("record", "config", "engine", "cli"):
+        if public is None or room in ("record", "config", "engine", "wire", "cli"):
             return header not in OUTER or header in (public or set())
         return header in public
     if quoted:
