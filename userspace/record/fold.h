@@ -13,7 +13,7 @@
 #define SC_FOLD_FIRES_MAX      1088
 #define SC_FOLD_FIRES_RECENT   1024 /* closed ones make room for open ones beyond this */
 #define SC_FOLD_CONDITIONS_MAX 1024
-#define SC_FOLD_BODY_MAX       4096
+#define SC_FOLD_BODY_MAX       8192
 
 /* A condition that the journal knows something about. */
 struct sc_fold_condition {
