@@ -13,7 +13,7 @@ COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 PKGS := libbpf libnl-3.0 yaml-0.1 jansson libsodium libcap-ng libseccomp
 CORE_ROOMS := base signal predicate condition interlock
-OTHER_ROOMS := sys action record config engine cli
+OTHER_ROOMS := sys action record config engine wire cli
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2 \
 	-Wswitch-enum -Wconversion -Wnull-dereference

@@ -61,6 +61,8 @@ struct sc_privilege_report {
 struct sc_ports {
 	struct sc_kernel_port kernel;
 	struct sc_effector effector;
+	/* Once at start, before the threads: gives up every right that only the start needed. */
+	void (*settle)(void *ctx);
 	/* The calling thread asks to run as SCHED_FIFO 1; a refusal shows in the privileges below.
 	 */
 	void (*become_fifo)(void *ctx, bool is_hand);
@@ -75,3 +77,12 @@ struct sc_ports {
 	size_t n_own_ids;
 	const char *cgroup_root_path; /* of the supervised root, as in /proc/PID/cgroup */
 };
+
+/*
+ * Finds the world and fills the ports: the cgroup2 mount, the BPF programs, the rights of the
+ * process. targets_max bounds the cgroups watched. 0 with *out owned by the caller, or -errno with
+ * `why` filled (size bytes) and nothing held.
+ */
+int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, struct sc_ports **out,
+		  char *why, size_t size);
+void sc_ports_close(struct sc_ports **ports);

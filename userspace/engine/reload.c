@@ -59,7 +59,6 @@ static int refuse_blind(const struct sc_engine *e, const struct sc_config *confi
 			const struct sc_conditions *set, const struct sc_condition_meta *meta,
 			struct sc_str *text)
 {
-	(void)e;
 	for (size_t i = 0; i < sc_conditions_count(set); i++) {
 		const struct sc_condition *c = sc_conditions_get(set, i);
 		struct sc_signal_set used;
@@ -97,18 +96,20 @@ static void built_done(struct built *b)
 static int build(struct sc_engine *e, const struct sc_registry *registry,
 		 const struct sc_config *config, struct built *b, struct sc_str *text)
 {
+	const char *probes[SC_CONFIG_NAMES_MAX];
 	struct sc_conditions_fault fault = {0};
 	struct sc_conditions_limits limits = {.slots = e->ports->kernel.slots};
 	struct sc_plan_limits plan_limits = {.slots = e->ports->kernel.slots};
-	struct sc_predicate_env env = {0};
+	struct sc_predicate_env env = {.probes = probes, .probes_n = config->probe_count};
 	int r;
 
+	for (size_t i = 0; i < config->probe_count; i++)
+		probes[i] = config->probes[i].name;
 	b->plan = sc_plan_new(&plan_limits);
 	if (!b->plan)
 		return -ENOMEM;
-	sc_config_predicate_env(config, &env);
 	env.plan = b->plan;
-	r = sc_conditions_new(&b->set, registry, b->plan, &env, &limits, &fault);
+	r = sc_conditions_new(&b->set, registry, &env, &limits, &fault);
 	if (r < 0) {
 		if (fault.file)
 			sc_str_addf(text, "%s:%u:%u: ", fault.file, fault.diag.line,

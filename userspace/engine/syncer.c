@@ -6,15 +6,28 @@
 
 #include <scram/journal.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #define STATES_WAITING 4
 
-int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd)
+static void look_for_drain(struct sc_syncer *s)
+{
+	bool there = faccessat(s->state_dir_fd, SC_DRAIN_MARKER, F_OK, 0) == 0;
+
+	atomic_store(&s->draining, there);
+}
+
+int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd,
+		   int state_dir_fd)
 {
 	int r;
 
-	*s = (struct sc_syncer){.journal = journal, .run_dir_fd = run_dir_fd, .bell = -1};
+	*s = (struct sc_syncer){.journal = journal,
+				.run_dir_fd = run_dir_fd,
+				.state_dir_fd = state_dir_fd,
+				.bell = -1};
+	look_for_drain(s);
 	r = sc_spsc_init(&s->states, sizeof(char *), STATES_WAITING);
 	if (r < 0)
 		return r;
@@ -48,7 +61,8 @@ static void *serve(void *arg)
 	struct sc_syncer *s = arg;
 
 	while (!atomic_load(&s->stop)) {
-		sc_bell_wait(s->bell, -1);
+		sc_bell_wait(s->bell, 1000);
+		look_for_drain(s);
 		sync_all(s);
 	}
 	return NULL;

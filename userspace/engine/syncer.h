@@ -12,7 +12,7 @@ struct sc_journal;
 
 struct sc_syncer {
 	struct sc_journal *journal;
-	int run_dir_fd;
+	int run_dir_fd, state_dir_fd;
 	pthread_t thread;
 	bool running;
 	struct sc_spsc states; /* char *: heap text of the next state file, freed by the thread */
@@ -20,10 +20,16 @@ struct sc_syncer {
 	_Atomic bool stop;
 	_Atomic int journal_error; /* last -errno of a sync; 0 = none yet */
 	_Atomic int state_error;   /* of a state file write */
+	_Atomic bool
+		draining; /* the drain marker was there when last looked, about once a second */
 };
 
-/* journal and run_dir_fd are borrowed until sc_syncer_done. 0 or -errno. */
-int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd);
+/* Presence of this file in the state directory means draining; what is in it is for people. */
+#define SC_DRAIN_MARKER "drain"
+
+/* journal and the descriptors are borrowed until sc_syncer_done. 0 or -errno. */
+int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd,
+		   int state_dir_fd);
 int sc_syncer_start(struct sc_syncer *s);
 /* Syncs once more, then ends the thread. */
 void sc_syncer_done(struct sc_syncer *s);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's ports on the real world: the one place where sys/ and engine/ meet. */
+#include "engine/effector.h"
+#include "engine/ports.h"
+#include "sys/bpf.h"
+#include "sys/cgroup.h"
+#include "sys/priv.h"
+
+#include "base/io.h"
+#include "base/str.h"
+
+#include <scram/signal.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Slots: twice the cgroups there are, at least this many, at most what the configuration allows. */
+#define SLOTS_MIN 8192U
+/* Processes alive or unreaped that BPF remembers; about 10 MiB of kernel memory. */
+#define PROCESSES 131072U
+/* The agent's cgroup and its ancestors, and pid 1's. */
+#define OWN_IDS_MAX 128
+
+struct wire {
+	struct sc_ports ports;
+	struct sc_cgroup_fs fs;
+	int root_fd;
+	char root_path[PATH_MAX];
+	struct sc_bpf *bpf;
+	struct sc_effector_host host;
+	struct sc_privileges privileges;
+	struct sc_feature_report features[SC_FEATURE_COUNT];
+	uint64_t own_ids[OWN_IDS_MAX];
+};
+
+static const struct {
+	enum sc_bpf_part part;
+	enum sc_feature feature;
+} parts[] = {
+	{SC_BPF_PROC, SC_FEATURE_PROC},       {SC_BPF_OOM, SC_FEATURE_OOM},
+	{SC_BPF_TCP, SC_FEATURE_TCP},         {SC_BPF_CGROUPS, SC_FEATURE_CGROUP_ITER},
+	{SC_BPF_TASKS, SC_FEATURE_TASK_ITER},
+};
+
+static unsigned int drain(void *ctx, struct sc_wake *out, unsigned int max)
+{
+	struct wire *w = ctx;
+	int n = sc_bpf_drain(w->bpf, out, max);
+
+	return n > 0 ? (unsigned int)n : 0;
+}
+
+static int pass_cgroups(void *ctx)
+{
+	struct wire *w = ctx;
+
+	return sc_bpf_pass_cgroups(w->bpf);
+}
+
+static int pass_tasks(void *ctx, uint64_t *pass)
+{
+	struct wire *w = ctx;
+	uint64_t when;
+	int r = sc_bpf_pass_tasks(w->bpf);
+
+	*pass = sc_bpf_tasks_pass(w->bpf, &when);
+	return r;
+}
+
+static void recycle(void *ctx, const uint32_t *slots, size_t n, bool *done)
+{
+	struct wire *w = ctx;
+
+	(void)sc_bpf_recycle(w->bpf, slots, n, done);
+}
+_Static_assert(SC_RECYCLE_MAX <= SC_BPF_RECYCLE_MAX, "one call takes what the engine gives");
+
+static int path_of(void *ctx, uint64_t cgroup_id, char *buf, size_t size)
+{
+	struct wire *w = ctx;
+	_cleanup_close_ int fd = sc_cgroup_open(&w->fs, cgroup_id);
+
+	return fd < 0 ? fd : sc_cgroup_path(&w->fs, fd, buf, size);
+}
+
+static void set_killing(void *ctx, uint64_t cgroup_id, bool is_killing)
+{
+	struct wire *w = ctx;
+	uint32_t slot = sc_bpf_slot_of(w->bpf, cgroup_id);
+
+	if (slot != SC_SLOT_NONE)
+		(void)sc_bpf_set_killing(w->bpf, slot, cgroup_id, is_killing);
+}
+
+static void settle(void *ctx)
+{
+	struct wire *w = ctx;
+
+	sc_priv_reduce(&w->privileges);
+}
+
+static void become_fifo(void *ctx, bool is_hand)
+{
+	struct wire *w = ctx;
+
+	(void)sc_priv_fifo(&w->privileges,
+			   is_hand ? SC_PRIVILEGE_HAND_FIFO : SC_PRIVILEGE_LOOP_FIFO);
+}
+
+static size_t list_privileges(void *ctx, struct sc_privilege_report *out, size_t max)
+{
+	struct wire *w = ctx;
+	size_t n = 0;
+
+	for (int i = 0; i < SC_PRIVILEGE_COUNT && n < max; i++)
+		if (w->privileges.rows[i].asked)
+			out[n++] = (struct sc_privilege_report){
+				.name = sc_privilege_name((enum sc_privilege)i),
+				.loss = sc_privilege_loss((enum sc_privilege)i),
+				.fix = sc_privilege_fix((enum sc_privilege)i),
+				.error = w->privileges.rows[i].error,
+			};
+	return n;
+}
+
+static int find_cgroups(struct wire *w, const char *cgroup_root, char *why, size_t size)
+{
+	int r = sc_cgroup_fs_open(&w->fs, cgroup_root);
+
+	if (r < 0) {
+		snprintf(why, size, "%s: %s; scram needs cgroup v2 (mount -t cgroup2 none DIR)",
+			 cgroup_root ? cgroup_root : "no cgroup2 mount in /proc/self/mountinfo",
+			 strerror(-r));
+		return r;
+	}
+	w->root_fd = open(cgroup_root ? cgroup_root : w->fs.mount,
+			  O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (w->root_fd < 0)
+		r = -errno;
+	else
+		r = sc_cgroup_path(&w->fs, w->root_fd, w->root_path, sizeof(w->root_path));
+	if (r < 0)
+		snprintf(why, size, "%s: %s", cgroup_root ? cgroup_root : w->fs.mount,
+			 strerror(-r));
+	return r;
+}
+
+/* nr_descendants of cgroup.stat: how many cgroups there are already. */
+static uint32_t count_cgroups(int root_fd)
+{
+	char text[1024];
+	const char *at;
+
+	if (sc_read_file_at(root_fd, "cgroup.stat", text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "nr_descendants ");
+	return at ? (uint32_t)strtoul(at + strlen("nr_descendants "), NULL, 10) : 0;
+}
+
+static int start_bpf(struct wire *w, const struct sc_run_options *options, uint32_t targets_max,
+		     char *why, size_t size)
+{
+	char pins[SC_BPF_PIN_DIR_MAX];
+	char reason[SC_BPF_REASON_MAX];
+	uint32_t wanted = SC_MAX(count_cgroups(w->root_fd) * 2, SLOTS_MIN);
+	uint32_t allowed = SC_MIN(targets_max, SC_BPF_SLOTS_MAX);
+	struct sc_bpf_options bpf = {
+		.root_fd = w->root_fd,
+		.slots = SC_MIN(wanted, allowed),
+		.processes = PROCESSES,
+	};
+	int r = sc_bpf_pin_dir(options->run_dir, pins);
+
+	if (r < 0) {
+		snprintf(why, size, "no place to pin BPF maps: %s; mount -t bpf bpf /sys/fs/bpf",
+			 strerror(-r));
+		return r;
+	}
+	bpf.pin_dir = pins;
+	r = sc_bpf_open(&w->bpf, &bpf, reason);
+	if (r < 0)
+		snprintf(why, size, "BPF: %s", reason);
+	return r;
+}
+
+static void list_features(struct wire *w)
+{
+	uint32_t attached = sc_bpf_parts(w->bpf);
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(parts); i++) {
+		bool on = attached & (1U << parts[i].part);
+
+		w->features[i] = (struct sc_feature_report){
+			.name = sc_feature_name(parts[i].feature),
+			.attached = on,
+			.reason = sc_bpf_part_reason(w->bpf, parts[i].part),
+		};
+		if (on)
+			w->ports.kernel.features |= SC_FEATURE_BIT(parts[i].feature);
+	}
+	w->ports.features = w->features;
+	w->ports.n_features = SC_ARRAY_SIZE(parts);
+}
+
+/* A process outside the mount (-EXDEV) cannot be reached through it either. */
+static void list_own_ids(struct wire *w)
+{
+	int n = sc_cgroup_ids_of(&w->fs, getpid(), w->own_ids, OWN_IDS_MAX / 2);
+
+	w->ports.n_own_ids = n > 0 ? (size_t)n : 0;
+	n = sc_cgroup_ids_of(&w->fs, 1, w->own_ids + w->ports.n_own_ids, OWN_IDS_MAX / 2);
+	w->ports.n_own_ids += n > 0 ? (size_t)n : 0;
+	w->ports.own_ids = w->own_ids;
+}
+
+static void fill_ports(struct wire *w)
+{
+	struct sc_bpf_view view = sc_bpf_view(w->bpf);
+
+	w->host = (struct sc_effector_host){.fs = &w->fs, .set_killing = set_killing, .ctx = w};
+	w->ports = (struct sc_ports){
+		.kernel = {.ctx = w,
+			   .nodes = view.nodes,
+			   .counts = view.counts,
+			   .kernel = view.kernel,
+			   .tasks = view.tasks,
+			   .stats = view.stats,
+			   .slots = view.slots,
+			   .root_slot = 0,
+			   .wake_fd = sc_bpf_wake_fd(w->bpf),
+			   .drain = drain,
+			   .pass_cgroups = pass_cgroups,
+			   .pass_tasks = pass_tasks,
+			   .recycle = recycle,
+			   .path_of = path_of},
+		.effector = sc_effector_real(&w->host),
+		.settle = settle,
+		.become_fifo = become_fifo,
+		.privileges = list_privileges,
+		.ctx = w,
+		.cgroup_root_path = w->root_path,
+	};
+	list_features(w);
+	list_own_ids(w);
+}
+
+static void wire_free(struct wire *w)
+{
+	sc_bpf_close(&w->bpf);
+	sc_close(&w->root_fd);
+	if (w->fs.root_fd >= 0)
+		sc_cgroup_fs_close(&w->fs);
+	free(w);
+}
+
+int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, struct sc_ports **out,
+		  char *why, size_t size)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->root_fd = -1;
+	w->fs.root_fd = -1;
+	r = find_cgroups(w, options->cgroup_root, why, size);
+	if (r == 0)
+		r = start_bpf(w, options, targets_max, why, size);
+	if (r < 0) {
+		wire_free(w);
+		return r;
+	}
+	sc_priv_harden(&w->privileges);
+	fill_ports(w);
+	*out = &w->ports;
+	return 0;
+}
+
+void sc_ports_close(struct sc_ports **ports)
+{
+	if (*ports)
+		wire_free((*ports)->ctx);
+	*ports = NULL;
+}
