@@ -63,6 +63,13 @@ until_true() {
 	done
 }
 
+# says PATTERN COMMAND...: the command succeeds and says what matches.
+says() {
+	local pattern=$1 out
+	shift
+	out=$("$@") && echo "$out" && grep -q -- "$pattern" <<<"$out"
+}
+
 tap_done() {
 	echo "1..$tap_count"
 	[[ $tap_failed -eq 0 ]]
