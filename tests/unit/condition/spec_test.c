@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <scram/condition.h>
+
+#include "base/units.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+static struct sc_condition_spec sample(void)
+{
+	struct sc_condition_spec spec;
+
+	sc_condition_spec_init(&spec);
+	spec.id = strdup("crash-loop");
+	spec.description = strdup("keeps crashing");
+	spec.scope = strdup("/workload/*");
+	spec.when = strdup("increase(proc.crashes[60s]) >= 3");
+	return spec;
+}
+
+Test(spec, defaults_are_those_of_the_reference)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec spec;
+
+	sc_condition_spec_init(&spec);
+	cr_assert_not(spec.auto_fire);
+	cr_assert_not(spec.live);
+	cr_assert_not(spec.requires_two_person);
+	cr_assert_eq(spec.hold_ns, 0);
+	cr_assert_eq(spec.min_samples, 1);
+	cr_assert_eq(spec.clear_for_ns, 0);
+	cr_assert_eq(spec.cooldown_ns, 60 * SC_NS_PER_S);
+	cr_assert_eq(spec.ttl_ns, 0);
+	cr_assert_eq(spec.on_unknown, SC_ON_UNKNOWN_IGNORE);
+	cr_assert_eq(spec.action.grace_ns, 0);
+	cr_assert_not(spec.action.rekill);
+}
+
+Test(spec, a_copy_is_equal_and_independent)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec a = sample();
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec b;
+
+	cr_assert_eq(sc_condition_spec_copy(&b, &a), 0);
+	cr_assert(sc_condition_spec_equal(&a, &b));
+	b.scope[1] = 'x';
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
+}
+
+Test(spec, live_and_prose_are_no_part_of_the_judgement)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec a = sample();
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec b = sample();
+
+	b.live = true;
+	b.description[0] = 'K';
+	b.line = 12;
+	cr_assert(sc_condition_spec_same_judgement(&a, &b));
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
+	b.hold_ns = 1;
+	cr_assert_not(sc_condition_spec_same_judgement(&a, &b));
+}
+
+Test(spec, durations_come_back_exactly)
+{
+	static const uint64_t values[] = {0,
+					  1,
+					  999,
+					  1500 * SC_NS_PER_MS,
+					  90 * SC_NS_PER_S,
+					  86400 * SC_NS_PER_S + 1,
+					  100ULL * 86400 * SC_NS_PER_S};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(values); i++) {
+		char buf[64];
+		struct sc_str text;
+		uint64_t back = 1;
+
+		sc_str_init(&text, buf, sizeof(buf));
+		sc_condition_duration(&text, values[i]);
+		cr_assert_eq(sc_parse_duration(buf, &back), 0, "%s", buf);
+		cr_assert_eq(back, values[i], "%s", buf);
+	}
+}
+
+static void set(char **field, const char *text)
+{
+	free(*field);
+	*field = strdup(text);
+}
+
+struct breakage {
+	const char *name;
+	const char *field;
+	void (*apply)(struct sc_condition_spec *spec);
+};
+
+static void no_id(struct sc_condition_spec *s)
+{
+	set(&s->id, "");
+}
+
+static void newline_id(struct sc_condition_spec *s)
+{
+	set(&s->id, "a\nb");
+}
+
+static void relative_scope(struct sc_condition_spec *s)
+{
+	set(&s->scope, "workload");
+}
+
+static void empty_by(struct sc_condition_spec *s)
+{
+	set(&s->registered_by, "");
+}
+
+static void blank_when(struct sc_condition_spec *s)
+{
+	set(&s->when, " \n");
+}
+
+static void code_high(struct sc_condition_spec *s)
+{
+	s->action.code = 256;
+}
+
+static void tenant_on_kill(struct sc_condition_spec *s)
+{
+	set(&s->action.tenant_id, "acme");
+}
+
+static void two_places(struct sc_condition_spec *s)
+{
+	set(&s->action.target, "/a");
+}
+
+static void no_samples(struct sc_condition_spec *s)
+{
+	s->min_samples = 0;
+}
+
+static void many_targets(struct sc_condition_spec *s)
+{
+	s->max_targets = SC_CONDITION_TARGETS_MAX + 1;
+}
+
+static void ttl_on_kill(struct sc_condition_spec *s)
+{
+	s->ttl_ns = SC_NS_PER_S;
+}
+
+static void five_rungs(struct sc_condition_spec *s)
+{
+	s->rungs = SC_CONDITION_RUNGS_MAX + 1;
+}
+
+static void long_id(struct sc_condition_spec *s)
+{
+	char id[SC_CONDITION_ID_MAX + 2];
+
+	memset(id, 'x', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	set(&s->id, id);
+}
+
+Test(spec, check_names_the_field_at_fault)
+{
+	static const struct breakage breakages[] = {
+		{"empty id", "id", no_id},
+		{"129 characters", "id", long_id},
+		{"newline in id", "id", newline_id},
+		{"relative scope", "scope", relative_scope},
+		{"empty registered_by", "registered_by", empty_by},
+		{"blank when", "when", blank_when},
+		{"code 256", "action.config.code", code_high},
+		{"tenant on process-exit", "action.config", tenant_on_kill},
+		{"scope and target", "action.config.target", two_places},
+		{"min_samples 0", "min_samples", no_samples},
+		{"max_targets over", "max_targets", many_targets},
+		{"ttl on process-exit", "ttl", ttl_on_kill},
+		{"five rungs", "escalate", five_rungs},
+	};
+	const char *field = NULL;
+	struct sc_diag diag;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(breakages); i++) {
+		_cleanup_(sc_condition_spec_done) struct sc_condition_spec spec = sample();
+
+		cr_assert_eq(sc_condition_spec_check(&spec, &field, &diag), 0, "%s", diag.text);
+		breakages[i].apply(&spec);
+		cr_assert_eq(sc_condition_spec_check(&spec, &field, &diag), -EINVAL, "%s",
+			     breakages[i].name);
+		cr_assert_str_eq(field, breakages[i].field, "%s: %s", breakages[i].name, diag.text);
+	}
+}
+
+Test(spec, a_ladder_that_ends_in_a_kill_is_irreversible)
+{
+	struct sc_condition_spec spec;
+
+	sc_condition_spec_init(&spec);
+	cr_assert(sc_condition_is_irreversible(&spec));
+	spec.action.kind = SC_ACTION_FREEZE;
+	cr_assert_not(sc_condition_is_irreversible(&spec));
+	spec.rungs = 1;
+	spec.rung[0].kind = SC_ACTION_PROCESS_EXIT;
+	cr_assert(sc_condition_is_irreversible(&spec));
+}
