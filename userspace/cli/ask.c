@@ -13,7 +13,7 @@
 int sc_complain(const struct sc_args *args, int status, const char *fmt, ...)
 {
 	_cleanup_free_ char *raw = NULL;
-	_cleanup_str_ struct sc_str line;
+	_cleanup_str_ struct sc_str line = {0};
 	va_list ap;
 	int n;
 
@@ -53,7 +53,7 @@ int sc_print_json(const json_t *reply, const char *member)
 {
 	const json_t *data = member ? json_object_get(reply, member) : NULL;
 	_cleanup_free_ char *text = NULL;
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	json_t *rest = NULL;
 
 	if (!data) {
@@ -129,7 +129,7 @@ static bool has_data(const json_t *reply, const char *member)
 int sc_ask_and_print(const struct sc_args *args, const struct sc_question *question,
 		     json_t *request)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	json_t *reply = NULL;
 	int status = sc_ask(args, question, request, &reply);
 	int printed = SC_EXIT_DONE;

@@ -21,10 +21,11 @@ static void add_when(struct sc_str *out, const struct sc_config *config,
 {
 	_cleanup_predicate_ struct sc_predicate *predicate = NULL;
 	_cleanup_(sc_plan_free) struct sc_plan *plan = sc_plan_new(NULL);
-	struct sc_predicate_env env;
+	const char *probes[SC_CONFIG_NAMES_MAX];
+	struct sc_predicate_env env = {.plan = plan, .probes = probes};
 
-	sc_config_predicate_env(config, &env);
-	env.plan = plan;
+	for (size_t i = 0; i < SC_MIN(config->probe_count, SC_ARRAY_SIZE(probes)); i++)
+		probes[env.probes_n++] = config->probes[i].name;
 	if (plan && sc_predicate_compile(&predicate, spec->when, &env, NULL) == 0)
 		sc_predicate_describe(predicate, out);
 	else
@@ -94,7 +95,7 @@ static void add_json(struct sc_json *j, const char *file, const struct sc_config
 	sc_json_key(j, "conditions");
 	sc_json_array_begin(j);
 	for (size_t i = 0; config && i < config->condition_count; i++) {
-		_cleanup_str_ struct sc_str words;
+		_cleanup_str_ struct sc_str words = {0};
 
 		sc_str_init_heap(&words);
 		add_words(&words, config, &config->conditions[i]);
@@ -134,7 +135,7 @@ static void warn_of_owner(const char *file)
 {
 	struct sc_config_faults faults = {0};
 	struct sc_config strict = {0};
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	if (sc_config_load(&strict, file, 0, &faults) == 0)
@@ -170,7 +171,7 @@ static int check_file(const struct sc_args *args, const char *file, struct sc_js
 
 int sc_verb_check(const struct sc_args *args)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	int status = SC_EXIT_DONE;
 	struct sc_json j;
 	int printed;

@@ -186,14 +186,16 @@ static void look_controllers(const struct sc_args *args, struct sc_finding *f)
 static void look_delegation(const struct sc_args *args, struct sc_finding *f)
 {
 	struct sc_mount mount;
+	char fix[256];
 
 	(void)args;
 	if (!find_mount("cgroup2", &mount))
 		return;
+	snprintf(fix, sizeof(fix), "mount -o remount,nsdelegate none %.200s", mount.point);
 	if (strstr(mount.options, "nsdelegate"))
 		set(f, SC_LEVEL_GREEN, "", "nsdelegate");
 	else
-		set(f, SC_LEVEL_YELLOW, "mount -o remount,nsdelegate none /sys/fs/cgroup",
+		set(f, SC_LEVEL_YELLOW, fix,
 		    "%s is mounted without nsdelegate: a container may leave its own cgroup",
 		    mount.point);
 }
@@ -310,7 +312,7 @@ static void look_config(const struct sc_args *args, struct sc_finding *f)
 {
 	struct sc_config_faults faults = {0};
 	struct sc_config config = {0};
-	_cleanup_str_ struct sc_str text;
+	_cleanup_str_ struct sc_str text = {0};
 	int r;
 
 	(void)args;

@@ -11,7 +11,7 @@
 static int refuse_verb(const char *name)
 {
 	const struct sc_verb *nearest = sc_verb_nearest(name);
-	_cleanup_str_ struct sc_str shown;
+	_cleanup_str_ struct sc_str shown = {0};
 
 	sc_str_init_heap(&shown);
 	sc_str_add_printable(&shown, name, strlen(name));
@@ -28,7 +28,7 @@ static int refuse_verb(const char *name)
 
 static int print_help(const struct sc_verb *verb)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	sc_usage_verb(&out, verb);
@@ -37,7 +37,7 @@ static int print_help(const struct sc_verb *verb)
 
 static int refuse_args(const struct sc_verb *verb, const struct sc_diag *diag)
 {
-	_cleanup_str_ struct sc_str usage;
+	_cleanup_str_ struct sc_str usage = {0};
 
 	sc_str_init_heap(&usage);
 	sc_usage_line(&usage, verb);
@@ -54,7 +54,7 @@ int sc_cli_main(int argc, char **argv)
 	int r;
 
 	if (!name) {
-		_cleanup_str_ struct sc_str out;
+		_cleanup_str_ struct sc_str out = {0};
 
 		sc_str_init_heap(&out);
 		sc_usage_all(&out);

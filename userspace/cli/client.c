@@ -174,7 +174,7 @@ int sc_client_call(const struct sc_client *client, json_t *request, json_t **rep
 		.deadline_ns = sc_mono_ns() + client->timeout_ns,
 		.diag = diag,
 	};
-	_cleanup_(reader_done) struct sc_frame_reader reader;
+	_cleanup_(reader_done) struct sc_frame_reader reader = {0};
 	_cleanup_close_ int fd = open_socket(&c);
 	json_error_t why;
 	json_t *root;

@@ -97,7 +97,7 @@ void sc_completion_zsh(struct sc_str *out)
 int sc_verb_completion(const struct sc_args *args)
 {
 	const char *shell = args->operands[0];
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	if (strcmp(shell, "bash") == 0)

@@ -81,7 +81,7 @@ static json_t *look_around(const struct sc_args *args)
 
 static int print(const struct sc_args *args, const json_t *reply)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	if (args->json)
 		return sc_print_json(reply, "checks");

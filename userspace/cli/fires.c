@@ -27,7 +27,7 @@ static const char *what_became(const json_t *fire)
 
 static void add_fire(struct sc_table *table, const json_t *fire)
 {
-	_cleanup_str_ struct sc_str when;
+	_cleanup_str_ struct sc_str when = {0};
 	char id[SHORT_ID + 1];
 
 	sc_str_init_heap(&when);
@@ -46,7 +46,7 @@ static void add_fire(struct sc_table *table, const json_t *fire)
 void sc_render_fires(struct sc_str *out, const json_t *reply)
 {
 	const json_t *fires = json_object_get(reply, "fires");
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	json_t *fire;
 	size_t i;
 

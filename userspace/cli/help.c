@@ -6,7 +6,7 @@
 int sc_verb_help(const struct sc_args *args)
 {
 	const struct sc_verb *verb = NULL;
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	if (args->operand_count) {

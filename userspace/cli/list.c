@@ -10,7 +10,7 @@ static const char *const headers[] = {"ID", "STATE", "ACTION", "TARGETS", "UNKNO
 static void add_state(struct sc_table *table, const json_t *condition)
 {
 	const char *why = sc_get_text(condition, "why_not", NULL);
-	_cleanup_str_ struct sc_str cell;
+	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
 	sc_add_text(&cell, sc_get_text(condition, "armed", NULL));
@@ -24,7 +24,7 @@ static void add_state(struct sc_table *table, const json_t *condition)
 void sc_render_list(struct sc_str *out, const json_t *reply)
 {
 	const json_t *conditions = json_object_get(reply, "conditions");
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	json_t *c;
 	size_t i;
 

@@ -81,7 +81,7 @@ static int thaw(const struct offline *o, const struct sc_fire *fire)
 static int record_release(struct offline *o, struct sc_fire *fire)
 {
 	struct sc_time now = sc_time_now();
-	_cleanup_str_ struct sc_str body;
+	_cleanup_str_ struct sc_str body = {0};
 	struct sc_json json;
 	int r;
 

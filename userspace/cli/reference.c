@@ -155,7 +155,7 @@ static void list_topics(struct sc_str *out)
 int sc_verb_reference(const struct sc_args *args)
 {
 	const struct sc_topic *topic = NULL;
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	for (size_t i = 0; args->operand_count && i < topic_count; i++)

@@ -29,7 +29,7 @@ static void add_prose(struct sc_str *out, const char *text)
 	const char *stop;
 
 	while ((stop = strstr(text, ". ")) != NULL) {
-		_cleanup_str_ struct sc_str sentence;
+		_cleanup_str_ struct sc_str sentence = {0};
 
 		sc_str_init_heap(&sentence);
 		sc_str_addn(&sentence, text, (size_t)(stop - text) + 1);

@@ -69,7 +69,7 @@ static void add_field(struct sc_str *out, const struct field *field, const json_
 static void add_quantity_cell(struct sc_table *table, const json_t *operand, const char *key)
 {
 	int64_t unit = sc_get_int(operand, "unit", SC_UNIT_NONE);
-	_cleanup_str_ struct sc_str cell;
+	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
 	sc_add_quantity(&cell, json_object_get(operand, key),
@@ -79,7 +79,7 @@ static void add_quantity_cell(struct sc_table *table, const json_t *operand, con
 
 void sc_render_evidence(struct sc_str *out, const json_t *operands, unsigned int indent)
 {
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	json_t *o;
 	size_t i;
 
@@ -96,7 +96,7 @@ void sc_render_evidence(struct sc_str *out, const json_t *operands, unsigned int
 
 void sc_render_interlocks(struct sc_str *out, const json_t *interlocks, unsigned int indent)
 {
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	json_t *lock;
 	size_t i;
 

@@ -16,7 +16,7 @@ static const char *const one_headers[] = {"SIGNAL", "VALUE", "WHAT"};
 static void add_signal_cell(struct sc_table *table, const char *name, const json_t *value)
 {
 	int signal = sc_signal_find(name, strlen(name));
-	_cleanup_str_ struct sc_str cell;
+	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
 	sc_add_quantity(&cell, value,
@@ -27,7 +27,7 @@ static void add_signal_cell(struct sc_table *table, const char *name, const json
 static void render_one(struct sc_str *out, const json_t *target)
 {
 	json_t *signals = json_object_get(target, "signals");
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	const char *name;
 	json_t *value;
 
@@ -51,7 +51,7 @@ static void render_all(struct sc_str *out, const json_t *targets)
 {
 	json_t *first = json_object_get(json_array_get(targets, 0), "signals");
 	const char *headers[SC_TABLE_COLUMNS_MAX];
-	_cleanup_table_ struct sc_table table;
+	_cleanup_table_ struct sc_table table = {0};
 	unsigned int columns = 0;
 	const char *name;
 	json_t *target;

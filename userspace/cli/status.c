@@ -227,7 +227,7 @@ static void mark_dead(json_t *state)
 
 static void show_remains(const struct sc_args *args)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	json_t *state = read_state_file(args);
 
 	sc_str_init_heap(&out);
@@ -249,7 +249,7 @@ static void show_remains(const struct sc_args *args)
 int sc_verb_status(const struct sc_args *args)
 {
 	static const struct sc_question question = {.op = SC_OP_STATUS, .render = sc_render_status};
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	json_t *reply = NULL;
 	int status = sc_ask(args, &question, json_object(), &reply);
 	int printed;

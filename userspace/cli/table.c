@@ -39,7 +39,7 @@ void sc_table_add(struct sc_table *t, const struct sc_str *cell)
 
 void sc_table_add_escaped(struct sc_table *t, const char *text)
 {
-	_cleanup_str_ struct sc_str cell;
+	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
 	sc_add_text(&cell, text);

@@ -67,7 +67,7 @@ int sc_verb_verify(const struct sc_args *args)
 {
 	struct sc_verify_options options = {.public_key = sc_args_get(args, "pubkey")};
 	struct sc_verify_report report = {0};
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 	int r = sc_journal_verify(args->state_dir, &options, &report);
 	int printed;
 

@@ -5,7 +5,7 @@
 
 int sc_verb_version(const struct sc_args *args)
 {
-	_cleanup_str_ struct sc_str out;
+	_cleanup_str_ struct sc_str out = {0};
 
 	sc_str_init_heap(&out);
 	if (args->json)
