@@ -67,7 +67,7 @@ static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
 	__u64 avg[PSI_STATES * 3] = {}, total[PSI_STATES] = {};
 	const __u32 first[SC_PSI_COUNT] = {[SC_PSI_CPU] = 4, [SC_PSI_MEMORY] = 2, [SC_PSI_IO] = 0};
 
-	/* The root has none; that of the host takes its place, which userspace reads. */
+	/* The root has none; the host's takes its place, which userspace reads and marks. */
 	if (!psi || (bpf_core_field_exists(psi->enabled) && !BPF_CORE_READ(psi, enabled)))
 		return 0;
 	if (bpf_core_read(avg, sizeof(avg), &psi->avg) ||
@@ -140,7 +140,9 @@ static __always_inline void read_cgroup(struct sc_kernel *k, struct cgroup *cgrp
 {
 	__u32 flags = read_psi(k, cgrp);
 
-	if (cgrp->level) {
+	if (!cgrp->level) {
+		flags |= k->flags & SC_KERNEL_PSI;
+	} else {
 		k->cpu_usage_ns = cgrp->bstat.cputime.sum_exec_runtime;
 		flags |= sc_config.has_css_flush || sc_config.has_cgroup_flush ? SC_KERNEL_CPU : 0;
 		flags |= read_memory(k, cgrp) | read_pids(k, cgrp);

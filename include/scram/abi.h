@@ -68,9 +68,10 @@ _Static_assert(sizeof(struct sc_counts) == 192, "whole cache lines, no surprise 
 
 enum sc_psi_resource { SC_PSI_CPU, SC_PSI_MEMORY, SC_PSI_IO, SC_PSI_COUNT };
 
+#define SC_PSI_PERCENT 2048 /* the kernel's fixed point: 1 % of the time */
+
 struct sc_psi {
-	__u64 avg[3]; /* 10 s, 60 s, 300 s; kernel fixed point of a percentage: 2048 is 1 %, 204800
-			 all the time; not decayed */
+	__u64 avg[3];   /* 10 s, 60 s, 300 s, in SC_PSI_PERCENT; not decayed */
 	__u64 total_ns; /* moves every 2 s */
 };
 

@@ -81,6 +81,8 @@ int sc_bpf_open(struct sc_bpf **out, const struct sc_bpf_options *options, char 
 	if (!b)
 		return -ENOMEM;
 	b->grace_fd = -1;
+	for (unsigned int i = 0; i < SC_PSI_COUNT; i++)
+		b->pressure_fds[i] = -1;
 	err = set_options(b, options, reason);
 	if (!err)
 		err = sc_bpf_config_probe(b, options->root_fd, reason);
@@ -99,6 +101,7 @@ int sc_bpf_open(struct sc_bpf **out, const struct sc_bpf_options *options, char 
 	b->ring = ring_buffer__new(b->fds[SC_MAP_WAKES], on_wake, b, NULL);
 	if (!b->ring)
 		return -errno;
+	sc_bpf_psi_open(b);
 	*out = SC_TAKE_PTR(b);
 	return 0;
 }
@@ -110,6 +113,7 @@ void sc_bpf_close(struct sc_bpf **bp)
 	if (!b)
 		return;
 	ring_buffer__free(b->ring);
+	sc_bpf_psi_close(b);
 	sc_bpf_maps_close(b);
 	sc_bpf_objects_stop(b);
 	free(b->tasks_done);
@@ -205,7 +209,11 @@ int sc_bpf_seed(struct sc_bpf *b)
 
 int sc_bpf_pass_cgroups(struct sc_bpf *b)
 {
-	return run_iterator(b->read_cgroups);
+	int err = run_iterator(b->read_cgroups);
+
+	if (!err)
+		sc_bpf_psi_read(b);
+	return err;
 }
 
 int sc_bpf_pass_tasks(struct sc_bpf *b)

@@ -98,7 +98,8 @@ struct sc_bpf_health sc_bpf_health(const struct sc_bpf *b);
 
 /*
  * One pass of the cgroup iterator over the subtree: fills `kernel` for every slot. Holds the
- * kernel's cgroup_mutex while it runs (3.6 ms for 10,000 cgroups). 0 or -errno.
+ * kernel's cgroup_mutex while it runs (3.6 ms for 10,000 cgroups). For the hierarchy's root the
+ * kernel keeps neither CPU time nor memory here; its pressure is that of the host. 0 or -errno.
  */
 int sc_bpf_pass_cgroups(struct sc_bpf *b);
 
@@ -131,6 +132,9 @@ int sc_bpf_drain(struct sc_bpf *b, struct sc_wake *wakes, size_t max);
  */
 #define SC_BPF_RECYCLE_MAX 1024
 int sc_bpf_recycle(struct sc_bpf *b, const uint32_t *slots, size_t n, bool *done);
+
+/* The slot that counts for this cgroup, by one system call; SC_SLOT_NONE when there is none. */
+uint32_t sc_bpf_slot_of(const struct sc_bpf *b, uint64_t cgroup_id);
 
 /*
  * While on, deaths in the cgroup and below it are expected: they are not unexpected_exits and wake

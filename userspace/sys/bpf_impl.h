@@ -52,6 +52,7 @@ struct sc_bpf {
 	size_t drain_n, drain_max;
 	_Atomic uint64_t wakes_received;
 
+	int pressure_fds[SC_PSI_COUNT]; /* of the host, when its root is supervised; else -1 */
 	int grace_fd; /* a map of maps: an update of it waits for running programs */
 	_Atomic uint64_t recycled;
 };
@@ -75,3 +76,8 @@ const char *sc_bpf_map_name(enum sc_bpf_map map);
 int sc_bpf_maps_open(struct sc_bpf *b, char *reason);
 void sc_bpf_maps_close(struct sc_bpf *b);
 int sc_bpf_maps_pin(struct sc_bpf *b, const char *dir, char *reason);
+
+/* bpf_psi.c: the pressure of the host, which the iterator cannot read for the hierarchy's root. */
+void sc_bpf_psi_open(struct sc_bpf *b);
+void sc_bpf_psi_close(struct sc_bpf *b);
+void sc_bpf_psi_read(struct sc_bpf *b);
