@@ -7,7 +7,7 @@
 # shellcheck source=../harness/agent.sh
 . "$(dirname "$0")/../harness/agent.sh"
 
-mkdir "$work_dir/web" "$work_dir/api"
+mkdir "$work_dir"/{web,api,other}
 cat >"$config" <<END
 protect: [$work/api]
 conditions:
@@ -56,7 +56,7 @@ refuse 'a second agent on the same directories is refused' 1 agent_is_refused
 refuse 'a fire without a reason is a usage error' 2 scram fire kill-web --target "$work/web" --operator tester
 refuse 'a fire without an operator is a usage error' 2 scram fire kill-web --target "$work/web" --reason test
 refuse 'a scoped condition needs a target' 2 scram fire kill-web "${who[@]}"
-refuse 'a target outside the scope is refused' 2 scram fire rehearsal --target "$work/api" "${who[@]}"
+refuse 'a target outside the scope is refused' 2 scram fire rehearsal --target "$work/other" "${who[@]}"
 
 run_in "$work_dir/web" sleep 1000
 run_in "$work_dir/api" sleep 1000
@@ -77,7 +77,7 @@ equal 'the fire is verified' "$(scram fires --json | jq -r '.[0] | "\(.condition
 	'kill-web emptied true 1'
 id=$(scram fires --json | jq -r '.[0].id')
 check 'show tells of it' scram show "$id"
-equal 'with every stage timed' "$(scram show "$id" --json | jq '[.timings.write_us, .timings.empty_us] | all(. != null and . >= 0)')" true
+equal 'with every stage timed' "$(scram show "$id" --json | jq '[.decided_ns, .intent_ns, .act_begin_ns, .act_end_ns, .verified_ns] | . == sort and .[0] > 0')" true
 
 check 'signals shows the cgroups' says "$work/web" scram signals
 check 'promote makes it live' scram promote rehearsal "${who[@]}"

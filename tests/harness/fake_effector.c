@@ -266,42 +266,35 @@ static int fake_open_member(void *ctx, pid_t pid)
 	return member_of(fake, pid) ? take_fd(fake, SC_FAKE_PIDFD, -1, pid) : -ESRCH;
 }
 
-static int fake_place_member(void *ctx, int pidfd, pid_t pid, uint64_t id,
-			     enum sc_member_place *place)
+static bool fake_is_member_alive(void *ctx, int pidfd, pid_t pid)
 {
-	struct sc_fake *fake = ctx;
-	const struct sc_fake_member *m = member_of(fake, pid);
-	int r = fails(fake);
-
-	if (r < 0)
-		return r;
-	SC_ASSERT(fd_of(fake, pidfd)->pid == pid);
-	if (!m->is_alive)
-		*place = SC_MEMBER_DEAD;
-	else
-		*place = is_below(fake, m->cgroup, cgroup_by_id(fake, id)) ? SC_MEMBER_INSIDE
-									   : SC_MEMBER_OUTSIDE;
-	return 0;
+	SC_ASSERT(fd_of(ctx, pidfd)->pid == pid);
+	return member_of(ctx, pid)->is_alive;
 }
 
-static int fake_signal_member(void *ctx, pid_t pid, uint64_t id, int sig)
+static bool signal_one(struct sc_fake *fake, struct sc_fake_member *m, int top, int sig)
 {
-	struct sc_fake *fake = ctx;
-	struct sc_fake_member *m = member_of(fake, pid);
-	int r = fails(fake);
-
-	if (r < 0)
-		return r;
-	if (!m || !m->is_alive)
-		return -ESRCH;
-	if (m->is_protected)
-		return -EPERM;
-	if (!is_below(fake, m->cgroup, cgroup_by_id(fake, id)))
-		return -EXDEV;
+	if (!m || !m->is_alive || m->is_protected || !is_below(fake, m->cgroup, top))
+		return false;
 	*(sig == SIGTERM ? &fake->terms : &fake->sigkills) += 1;
 	if (!m->is_unkillable && (sig == SIGKILL || !m->ignores_term))
 		m->is_alive = false;
-	return 0;
+	return true;
+}
+
+static int fake_signal_members(void *ctx, int cgroup_fd, const pid_t *pids, size_t n, int sig)
+{
+	struct sc_fake *fake = ctx;
+	int r = fails(fake), top = fd_of(fake, cgroup_fd)->cgroup, sent = 0;
+
+	SC_ASSERT(n <= SC_ACTION_BATCH_MAX);
+	if (r < 0)
+		return r;
+	if (!fake->cgroups[top].exists)
+		return -ENODEV;
+	for (size_t i = 0; i < n; i++)
+		sent += signal_one(fake, member_of(fake, pids[i]), top, sig);
+	return sent;
 }
 
 static void fake_set_killing(void *ctx, uint64_t id, bool is_killing)
@@ -426,8 +419,8 @@ static const struct sc_effector_ops fake_ops = {
 	.list_members = fake_list_members,
 	.describe_member = fake_describe_member,
 	.open_member = fake_open_member,
-	.place_member = fake_place_member,
-	.signal_member = fake_signal_member,
+	.is_member_alive = fake_is_member_alive,
+	.signal_members = fake_signal_members,
 	.set_killing = fake_set_killing,
 	.now_ns = fake_now_ns,
 };

@@ -27,7 +27,7 @@ struct sc_fake_member {
 	bool is_alive;
 	bool is_unkillable; /* uninterruptible sleep: neither dies nor freezes */
 	bool ignores_term;
-	bool is_protected; /* signal_member refuses: the agent, pid 1, a kernel thread */
+	bool is_protected; /* signal_members skips it: the agent, pid 1, a kernel thread */
 	uint64_t start_boot_ns;
 };
 
