@@ -174,11 +174,24 @@ static int load(struct offline *o)
 	return SC_EXIT_DONE;
 }
 
+/* What fails here leaves a journal that verify calls unsealed at its end, not a wrong release. */
+static void seal(struct offline *o)
+{
+	struct sc_time now = sc_time_now();
+	int r = sc_journal_seal(o->journal, &now, NULL);
+
+	if (r == 0)
+		r = sc_journal_sync(o->journal);
+	if (r != 0)
+		o->status = sc_complain(o->args, SC_EXIT_FAILED,
+					"released, but the record may not be durable: %s",
+					strerror(r < 0 ? -r : EIO));
+}
+
 static void release_all(struct offline *o)
 {
 	unsigned int n = sc_fold_fire_count(o->fold);
 	_cleanup_free_ struct sc_fire *meant = calloc(n + 1, sizeof(*meant));
-	struct sc_time now = sc_time_now();
 	unsigned int count = 0;
 
 	if (!meant) {
@@ -202,10 +215,8 @@ static void release_all(struct offline *o)
 	if (count == 0)
 		o->status = sc_complain(o->args, SC_EXIT_FAILED,
 					"the journal has nothing in force by that name");
-	if (o->released) {
-		sc_journal_seal(o->journal, &now, NULL);
-		sc_journal_sync(o->journal);
-	}
+	if (o->released)
+		seal(o);
 }
 
 int sc_release_offline(const struct sc_args *args)

@@ -25,8 +25,13 @@ const struct sc_topic *sc_topics(size_t *count)
 
 static void add_option_row(struct sc_str *out, const struct sc_option *option)
 {
+	_cleanup_str_ struct sc_str name = {0};
+
+	sc_str_init_heap(&name);
+	sc_usage_option(&name, option);
 	sc_str_add(out, "| `");
-	sc_usage_option(out, option);
+	for (const char *c = name.data; *c; c++)
+		sc_str_addf(out, "%s%c", *c == '|' ? "\\" : "", *c);
 	sc_str_addf(out, "` | %s%s |\n", option->help, option->required ? "; required" : "");
 }
 
@@ -133,6 +138,7 @@ static void print_actions(struct sc_str *out)
 
 static void print_config(struct sc_str *out)
 {
+	sc_str_add(out, "# Configuration\n\n");
 	sc_config_print_reference(out);
 }
 

@@ -13,9 +13,7 @@ static void add_released(struct sc_str *out, const json_t *fire)
 	sc_add_text(out, sc_get_text(fire, "action", NULL));
 	sc_str_add(out, " (fire ");
 	sc_add_text(out, sc_get_text(fire, "id", NULL));
-	sc_str_add(out, "): ");
-	sc_add_text(out, sc_get_text(fire, "outcome", NULL));
-	sc_str_add(out, "\n");
+	sc_str_add(out, ")\n");
 }
 
 void sc_render_release(struct sc_str *out, const json_t *reply)

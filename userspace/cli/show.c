@@ -8,7 +8,7 @@
 struct field {
 	const char *key;
 	const char *label;
-	enum { FIELD_TEXT, FIELD_TIME, FIELD_VALUE } type;
+	enum { FIELD_TEXT, FIELD_TIME, FIELD_VALUE, FIELD_IF_SET } type;
 };
 
 static const struct field fields[] = {
@@ -27,11 +27,11 @@ static const struct field fields[] = {
 	{"dispatched", "dispatched", FIELD_VALUE},
 	{"dispatch_result", "result", FIELD_TEXT},
 	{"error", "error", FIELD_TEXT},
-	{"dry_run", "dry-run", FIELD_VALUE},
-	{"forced", "forced", FIELD_VALUE},
+	{"dry_run", "dry-run", FIELD_IF_SET},
+	{"forced", "forced", FIELD_IF_SET},
 	{"killed", "killed", FIELD_VALUE},
-	{"remaining", "remaining", FIELD_VALUE},
-	{"rekills", "killed again", FIELD_VALUE},
+	{"remaining", "remaining", FIELD_IF_SET},
+	{"rekills", "killed again", FIELD_IF_SET},
 	{"two_person_status", "two persons", FIELD_TEXT},
 	{"second_operator", "second operator", FIELD_TEXT},
 	{"second_at", "second at", FIELD_TIME},
@@ -57,6 +57,8 @@ static void add_field(struct sc_str *out, const struct field *field, const json_
 	const json_t *value = json_object_get(fire, field->key);
 
 	if (!value || json_is_null(value))
+		return;
+	if (field->type == FIELD_IF_SET && !json_is_true(value) && json_integer_value(value) == 0)
 		return;
 	sc_str_addf(out, "%-15s  ", field->label);
 	if (field->type == FIELD_TIME)

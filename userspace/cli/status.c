@@ -110,7 +110,7 @@ static void add_disarmed(struct sc_str *out, const json_t *disarmed)
 	sc_str_add(out, "\n");
 }
 
-static void add_active(struct sc_str *out, const json_t *active)
+static void add_active(struct sc_str *out, const json_t *active, bool is_dead)
 {
 	json_t *fire;
 	size_t i;
@@ -130,7 +130,7 @@ static void add_active(struct sc_str *out, const json_t *active)
 		}
 		sc_str_add(out, "; undo: scram release ");
 		sc_add_text(out, sc_get_text(fire, "fire_id", NULL));
-		sc_str_add(out, "\n");
+		sc_str_add(out, is_dead ? " --offline\n" : "\n");
 	}
 }
 
@@ -183,7 +183,8 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 		sc_add_text(out, sc_get_text(reply, "halt", NULL));
 		sc_str_add(out, "\n");
 	}
-	add_active(out, json_object_get(reply, "active"));
+	add_active(out, json_object_get(reply, "active"),
+		   json_object_get(reply, "state_before") != NULL);
 	add_last_fire(out, json_object_get(reply, "last_fire"));
 	add_lost(out, json_object_get(reply, "lost"));
 	json_array_foreach (warnings, i, text) {

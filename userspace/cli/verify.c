@@ -43,8 +43,11 @@ static void add_json(struct sc_str *out, const struct sc_verify_report *report)
 
 static void add_words(struct sc_str *out, const struct sc_verify_report *report)
 {
-	sc_str_addf(out, "journal %s: ", sc_verdict_name(report->verdict));
-	sc_add_text(out, report->text);
+	sc_str_addf(out, "journal %s", sc_verdict_name(report->verdict));
+	if (report->verdict != SC_VERDICT_OK) {
+		sc_str_add(out, ": ");
+		sc_add_text(out, report->text);
+	}
 	sc_str_addf(out,
 		    "\n  %" PRIu64 " records in %" PRIu64 " segments, last seq %" PRIu64 " at ",
 		    report->records, report->segments, report->last_seq);

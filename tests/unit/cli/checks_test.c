@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check, verify and the findings of doctor: what needs no agent. */
+#include "cli/checks.h"
+#include "cli/cli.h"
+
+#include "base/mem.h"
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <stdint.h>
+#include <string.h>
+
+static void quiet(void)
+{
+	cr_redirect_stdout();
+	cr_redirect_stderr();
+}
+
+static int scram(const char *verb, const char *a, const char *b)
+{
+	char *argv[] = {"scram", (char *)(uintptr_t)verb, (char *)(uintptr_t)a,
+			(char *)(uintptr_t)b, NULL};
+
+	return sc_cli_main(b ? 4 : a ? 3 : 2, argv);
+}
+
+static void write_temp(char *path, const char *text)
+{
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+Test(doctor, mount_lines_are_taken_apart)
+{
+	static const struct {
+		const char *line;
+		bool found;
+		const char *point;
+		const char *options;
+	} cases[] = {
+		{"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate",
+		 true, "/sys/fs/cgroup", "rw,nsdelegate"},
+		{"31 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 none rw", true,
+		 "/sys/fs/cgroup/unified", "rw"},
+		{"30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", false, "", ""},
+		{"30 23 0:26 / /x rw - cgroup2", false, "", ""},
+		{"", false, "", ""},
+		{" - ", false, "", ""},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(cases); i++) {
+		struct sc_mount mount = {0};
+
+		cr_assert_eq(sc_mount_parse(cases[i].line, "cgroup2", &mount), cases[i].found,
+			     "case %zu", i);
+		cr_assert_str_eq(mount.point, cases[i].point);
+		cr_assert_str_eq(mount.options, cases[i].options);
+	}
+}
+
+Test(doctor, kernel_releases_compare_as_numbers)
+{
+	cr_assert_eq(sc_kernel_number("6.1.0-23-amd64"), 6001);
+	cr_assert_eq(sc_kernel_number("5.15.167"), 5015);
+	cr_assert_eq(sc_kernel_number("6.12"), 6012);
+	cr_assert_eq(sc_kernel_number("7-rc1"), 7000);
+	cr_assert_eq(sc_kernel_number("nonsense"), 0);
+	cr_assert_eq(sc_kernel_number("99999999999.1"), 0);
+}
+
+Test(doctor, every_check_has_a_name_and_a_level)
+{
+	size_t n;
+	const struct sc_check *checks = sc_checks(&n);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			cr_assert_str_neq(checks[i].name, checks[k].name);
+	for (int level = 0; level < SC_LEVEL_COUNT; level++)
+		cr_assert_not_null(sc_level_name((enum sc_level)level));
+}
+
+static const char good[] = "conditions:\n"
+			   "  - id: crash-loop\n"
+			   "    description: a component keeps crashing\n"
+			   "    scope: /workload/*\n"
+			   "    when: increase(proc.crashes[60s]) >= 3\n"
+			   "    hold: 5s\n"
+			   "    action: {kind: process-exit}\n"
+			   "    auto_fire: true\n"
+			   "    live: true\n"
+			   "    registered_by: ops\n";
+
+Test(check, says_a_good_condition_in_words, .init = quiet)
+{
+	char path[] = "/tmp/scram-test-XXXXXX";
+	char want[512];
+
+	write_temp(path, good);
+	cr_expect_eq(scram("check", path, NULL), 0);
+	unlink(path);
+	snprintf(want, sizeof(want),
+		 "%s: 1 condition, no fault\n"
+		 "  crash-loop: process-exit of each cgroup /workload/* when the increase of "
+		 "proc.crashes over 1m is at least 3, for 5s; by itself, live; at most once per "
+		 "cgroup in 1m\n",
+		 path);
+	fflush(stdout);
+	cr_assert_stdout_eq_str(want);
+}
+
+Test(check, gives_each_fault_its_place_and_goes_on_to_the_next_file, .init = quiet)
+{
+	char path[] = "/tmp/scram-test-XXXXXX";
+	char want[512];
+
+	write_temp(path, "conditions:\n"
+			 "  - id: x\n"
+			 "    description: d\n"
+			 "    when: increase(proc.chrashes[60s]) >= 3\n"
+			 "    action: {kind: process-exit}\n"
+			 "    registered_by: ops\n");
+	cr_expect_eq(scram("check", path, path), 1);
+	unlink(path);
+	snprintf(want, sizeof(want),
+		 "%s:4:20: unknown signal `proc.chrashes`; did you mean proc.crashes?\n", path);
+	snprintf(want + strlen(want), sizeof(want) - strlen(want),
+		 "%s:4:20: unknown signal `proc.chrashes`; did you mean proc.crashes?\n", path);
+	fflush(stdout);
+	cr_assert_stdout_eq_str(want);
+}
+
+Test(check, absent_file_is_a_fault, .init = quiet)
+{
+	cr_assert_eq(scram("check", "/nonexistent/scram.yaml", NULL), 1);
+	cr_assert_eq(scram("check", NULL, NULL), 2);
+}
+
+Test(verify, missing_journal_is_no_verdict_of_ok, .init = quiet)
+{
+	cr_assert_neq(scram("verify", "--state-dir", "/nonexistent/scram"), 0);
+}
+
+Test(release, offline_without_a_journal_makes_none, .init = quiet)
+{
+	char dir[] = "/tmp/scram-test-XXXXXX";
+	char *argv[] = {"scram", "release", "--offline", "/w", "--state-dir", dir, NULL};
+
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(sc_cli_main(6, argv), 1);
+	cr_assert_eq(rmdir(dir), 0, "nothing was made in it");
+}
