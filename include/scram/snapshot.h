@@ -66,7 +66,7 @@ struct sc_plan_limits {
 	uint32_t streams;   /* different (function, signal, window): 128 */
 	uint32_t scopes;    /* different globs: 256 */
 	uint32_t
-		blocks; /* histories that move at one time, over all targets: 65536 of 304 bytes */
+		blocks; /* histories that move at one time, over all targets: 65536 of 320 bytes */
 };
 
 /*

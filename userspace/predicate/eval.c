@@ -52,19 +52,51 @@ static void fill_number(double *out, uint32_t n, double number)
 		out[i] = number;
 }
 
-/* A comparison is true (1) or false (0); with NaN on a side it is unknown (2). */
-#define COMPARE_COLUMNS(relation)                                                          \
-	do {                                                                               \
-		for (uint32_t i = 0; i < n; i++) {                                         \
-			double x = a[i], y = b[i];                                         \
-			out[i] = (uint8_t)((relation) | __builtin_isunordered(x, y) << 1); \
-		}                                                                          \
+/*
+ * Two numbers at a time in the vectors of every x86-64, because the compiler does not narrow from
+ * doubles to bytes by itself: 0.4 ns for a comparison instead of 0.9.
+ */
+typedef double number_pair __attribute__((vector_size(16)));
+typedef int64_t mask_pair __attribute__((vector_size(16)));
+
+/* The truths of a comparison, while they are as wide as the numbers. */
+union wide_truths {
+	mask_pair pairs[SC_CHUNK / 2];
+	int64_t lanes[SC_CHUNK];
+};
+
+/* What is compared: a column, scaled, with another one or with a constant. */
+struct comparison {
+	enum sc_term_kind kind;
+	uint32_t n;
+	const double *left; /* may be read up to an even length */
+	double scale;
+	const double *right; /* likewise; NULL: the constant */
+	double constant;
+};
+
+/* A comparison is true (1) or false (0); with NaN on a side it is unknown (2). The masks are 0 or
+ * -1. */
+#define COMPARE_COLUMNS(relation)                                                     \
+	do {                                                                          \
+		for (uint32_t i = 0; i < n; i += 2) {                                 \
+			number_pair x = (number_pair){a[i], a[i + 1]} * scale;        \
+			number_pair y = b ? (number_pair){b[i], b[i + 1]} : constant; \
+			mask_pair known = (x == x) & (y == y);                        \
+                                                                                      \
+			wide.pairs[i / 2] = 2 + 2 * known - (relation);               \
+		}                                                                     \
 	} while (0)
 
-static void compare_columns(enum sc_term_kind kind, uint32_t n, const double *restrict a,
-			    const double *restrict b, uint8_t *restrict out)
+static void compare_columns(const struct comparison *c, uint8_t *restrict out)
 {
-	switch ((int)kind) {
+	union wide_truths wide;
+	const double *a = c->left, *b = c->right;
+	const number_pair constant = {c->constant, c->constant};
+	const double scale = c->scale;
+	const uint32_t n = c->n;
+
+	switch ((int)c->kind) {
 	case SC_TERM_LT:
 		COMPARE_COLUMNS(x < y);
 		break;
@@ -81,20 +113,24 @@ static void compare_columns(enum sc_term_kind kind, uint32_t n, const double *re
 		COMPARE_COLUMNS(x == y);
 		break;
 	default:
-		SC_ASSERT(kind == SC_TERM_NE);
+		SC_ASSERT(c->kind == SC_TERM_NE);
 		COMPARE_COLUMNS((x < y) | (x > y));
 		break;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = (uint8_t)wide.lanes[i];
 }
 
 /* Certain when it holds, or fails, at both ends of the bounds. */
 static uint8_t compare_bounds(enum sc_term_kind kind, struct sc_bounds b, double y)
 {
 	double x[2] = {b.lowest, b.highest};
-	double ys[2] = {y, y};
 	uint8_t truth[2];
 
-	compare_columns(kind, 2, x, ys, truth);
+	compare_columns(
+		&(const struct comparison){
+			.kind = kind, .n = 2, .left = x, .scale = 1, .constant = y},
+		truth);
 	if (b.lowest == b.highest)
 		return truth[0];
 	/* Between two ends that both differ from y, y may still lie. */
@@ -190,40 +226,49 @@ static void trace_leaf(struct sc_trace *trace, const struct sc_instruction *i, d
 	trace->truth[i->operand] = truth;
 }
 
+static void push_bounds(struct machine *m, const struct sc_instruction *i, struct sc_trace *trace)
+{
+	struct sc_bounds bounds = m->predicate->aggregates[i->index].bounds;
+	const double *right = number_at(m, --m->numbers);
+	uint8_t *out = truth_at(m, m->truths++);
+
+	for (uint32_t k = 0; k < m->n; k++)
+		out[k] = compare_bounds((enum sc_term_kind)i->compare, bounds, right[k]);
+	trace_leaf(trace, i, bounds.lowest == bounds.highest ? bounds.lowest : NAN, right[0],
+		   out[0]);
+}
+
 static void push_compare(struct machine *m, const struct sc_instruction *i, struct sc_trace *trace)
 {
+	struct comparison c = {.kind = (enum sc_term_kind)i->compare,
+			       .n = m->n,
+			       .scale = 1,
+			       .constant = i->number};
 	uint8_t *out = truth_at(m, m->truths++);
-	enum sc_term_kind kind = (enum sc_term_kind)i->compare;
-	struct sc_bounds bounds;
-	double *a, *b;
+	struct sc_column column;
+	double *loaded;
 
-	if (i->op == SC_OP_COMPARE_BOUNDS) {
-		bounds = m->predicate->aggregates[i->index].bounds;
-		b = number_at(m, --m->numbers);
-		for (uint32_t k = 0; k < m->n; k++)
-			out[k] = compare_bounds(kind, bounds, b[k]);
-		trace_leaf(trace, i, bounds.lowest == bounds.highest ? bounds.lowest : NAN, b[0],
-			   out[0]);
-		return;
-	}
 	if (i->op == SC_OP_COMPARE) {
 		m->numbers -= 2;
-		a = number_at(m, m->numbers);
-		b = number_at(m, m->numbers + 1);
+		c.left = number_at(m, m->numbers);
+		c.right = number_at(m, m->numbers + 1);
 	} else {
-		/* No number is on the stack where a condition begins: two columns are free. */
-		struct sc_column column = i->op == SC_OP_COMPARE_SIGNAL
-						  ? sc_plan_signal_column(m->plan,
-									  (enum sc_signal)i->index)
-						  : sc_plan_stream_column(m->plan, i->index);
-
-		a = number_at(m, m->numbers);
-		b = number_at(m, m->numbers + 1);
-		load_column(m, column, a);
-		fill_number(b, m->n, i->number);
+		column = i->op == SC_OP_COMPARE_SIGNAL
+				 ? sc_plan_signal_column(m->plan, (enum sc_signal)i->index)
+				 : sc_plan_stream_column(m->plan, i->index);
+		if (m->is_run && !column.is_host) {
+			/* Columns have an entry behind the last slot: an odd length is no harm. */
+			c.left = column.values + m->slots[0];
+			c.scale = column.scale;
+		} else {
+			/* No number is on the stack where a condition begins. */
+			loaded = number_at(m, m->numbers);
+			load_column(m, column, loaded);
+			c.left = loaded;
+		}
 	}
-	compare_columns(kind, m->n, a, b, out);
-	trace_leaf(trace, i, a[0], b[0], out[0]);
+	compare_columns(&c, out);
+	trace_leaf(trace, i, c.left[0] * c.scale, c.right ? c.right[0] : c.constant, out[0]);
 }
 
 static void push_truth(struct machine *m, const struct sc_instruction *i, struct sc_trace *trace)
@@ -261,8 +306,10 @@ static void step(struct machine *m, const struct sc_instruction *i, struct sc_tr
 	case SC_OP_COMPARE:
 	case SC_OP_COMPARE_SIGNAL:
 	case SC_OP_COMPARE_STREAM:
-	case SC_OP_COMPARE_BOUNDS:
 		push_compare(m, i, trace);
+		break;
+	case SC_OP_COMPARE_BOUNDS:
+		push_bounds(m, i, trace);
 		break;
 	case SC_OP_TRUTH:
 	case SC_OP_AGGREGATE_TRUTH:
@@ -287,14 +334,12 @@ static struct machine machine_for(const struct sc_predicate *predicate, struct s
 {
 	struct machine m = {.predicate = predicate, .plan = plan, .slots = slots, .n = n};
 	uint32_t broken = 0;
-	uint32_t highest = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		broken |= slots[i] ^ (slots[0] + i);
-		highest = SC_MAX(highest, slots[i]);
-	}
-	SC_ASSERT(highest < plan->limits.slots);
 	m.is_run = broken == 0;
+	for (uint32_t i = m.is_run ? n - 1 : 0; i < n; i++)
+		SC_ASSERT(slots[i] < plan->limits.slots);
 	return m;
 }
 

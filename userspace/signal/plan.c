@@ -12,7 +12,7 @@
 #define HISTORIES_DEFAULT 64
 #define STREAMS_DEFAULT   128
 #define SCOPES_DEFAULT    256
-/* 20 MB once every one is touched: six signals that move in 10,000 cgroups at the same time. */
+/* 21 MB once every one is touched: six signals that move in 10,000 cgroups at the same time. */
 #define BLOCKS_DEFAULT 65536
 
 static uint32_t limit_or(uint32_t limit, uint32_t otherwise)

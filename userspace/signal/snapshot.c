@@ -50,10 +50,12 @@ void sc_plan_reset_windows(struct sc_plan *plan)
 	sc_pool_reset(&plan->pool);
 }
 
-/* A slot may have gone to another cgroup since the last tick: what was known is of the former one.
+/*
+ * A slot may have gone to another cgroup since the last tick: what was known is of the former one.
+ * Sets used[] for slots that hold a cgroup.
  */
 static void see_targets(struct sc_plan *plan, const struct sc_column_read *read,
-			const uint32_t *slots, uint32_t n)
+			const uint32_t *slots, uint32_t n, bool *used)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct sc_slot_state *state = &plan->states[slots[i]];
@@ -63,6 +65,7 @@ static void see_targets(struct sc_plan *plan, const struct sc_column_read *read,
 		SC_ASSERT(slots[i] < plan->limits.slots);
 		if (slots[i] < read->source->slots)
 			id = __atomic_load_n(&node->cgroup_id, __ATOMIC_ACQUIRE);
+		used[i] = id != 0;
 		if (id == state->cgroup_id)
 			continue;
 		plan->replaced += state->cgroup_id != 0 && id != 0;
@@ -74,8 +77,6 @@ static void see_targets(struct sc_plan *plan, const struct sc_column_read *read,
 		if (__atomic_load_n(&node->flags, __ATOMIC_RELAXED) & SC_NODE_BORN)
 			state->born_ns = __atomic_load_n(&node->born_ns, __ATOMIC_RELAXED);
 	}
-	if (plan->psi_clocks)
-		sc_source_see_psi(read, slots, n);
 }
 
 /* Under the same cgroup id no counter goes back: if one does, the source began anew and so does its
@@ -144,8 +145,8 @@ static void settle_times(struct sc_plan *plan, uint64_t now_ns)
 void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const struct sc_time *now,
 		  const uint32_t *slots, uint32_t n)
 {
-	const struct sc_column_read read = {
-		.source = source, .now = now, .psi_clocks = plan->psi_clocks};
+	struct sc_column_read read = {.source = source, .now = now, .psi_clocks = plan->psi_clocks};
+	bool used[SC_CHUNK];
 
 	SC_ASSERT(plan->started);
 	plan->tick++;
@@ -153,10 +154,13 @@ void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const st
 	for (uint32_t i = 0; i < plan->signals_n; i++)
 		if (plan->signals[i].is_host)
 			tick_signal(plan, &plan->signals[i], &read, &plan->limits.slots, 1);
+	read.used = used;
 	for (uint32_t at = 0; at < n; at += SC_CHUNK) {
 		uint32_t chunk = SC_MIN(n - at, (uint32_t)SC_CHUNK);
 
-		see_targets(plan, &read, slots + at, chunk);
+		see_targets(plan, &read, slots + at, chunk, used);
+		if (plan->psi_clocks)
+			sc_source_see_psi(&read, slots + at, chunk);
 		for (uint32_t i = 0; i < plan->signals_n; i++)
 			if (!plan->signals[i].is_host)
 				tick_signal(plan, &plan->signals[i], &read, slots + at, chunk);

@@ -35,16 +35,22 @@ static bool slot_is_used(const struct sc_source *source, uint32_t slot)
 	return slot < source->slots && LOAD(source->nodes[slot].cgroup_id) != 0;
 }
 
-static void read_counts(const struct sc_source *source, enum sc_signal signal,
+static bool is_used(const struct sc_column_read *read, const uint32_t *slots, uint32_t i)
+{
+	return read->used ? read->used[i] : slot_is_used(read->source, slots[i]);
+}
+
+static void read_counts(const struct sc_column_read *read, enum sc_signal signal,
 			const uint32_t *slots, uint32_t n, double *out)
 {
+	const struct sc_source *source = read->source;
 	const char *base = (const char *)source->counts + counts_offsets[signal];
 	bool is_gauge = sc_signal_info(signal)->type == SC_TYPE_GAUGE;
 
 	for (uint32_t i = 0; i < n; i++) {
 		__s64 v;
 
-		if (!slot_is_used(source, slots[i])) {
+		if (!is_used(read, slots, i)) {
 			out[i] = NAN;
 			continue;
 		}
@@ -113,9 +119,8 @@ static void read_kernel(const struct sc_column_read *read, enum sc_signal signal
 
 	for (uint32_t i = 0; i < n; i++) {
 		out[i] = NAN;
-		if (slot_is_used(source, slots[i]) &&
-		    sc_source_age_ns(source, read->now, slots[i], signal) <=
-			    source->kernel_stale_ns)
+		if (is_used(read, slots, i) && sc_source_age_ns(source, read->now, slots[i],
+								signal) <= source->kernel_stale_ns)
 			out[i] = kernel_value(read, signal, slots[i]);
 	}
 }
@@ -153,9 +158,8 @@ static void read_tasks(const struct sc_column_read *read, enum sc_signal signal,
 			sc_source_age_ns(source, read->now, 0, signal) > source->tasks_stale_ns;
 
 	for (uint32_t i = 0; i < n; i++)
-		out[i] = is_stale || !slot_is_used(source, slots[i])
-				 ? NAN
-				 : tasks_value(read, signal, slots[i]);
+		out[i] = is_stale || !is_used(read, slots, i) ? NAN
+							      : tasks_value(read, signal, slots[i]);
 }
 
 static void fill(double *out, uint32_t n, double value)
@@ -176,7 +180,7 @@ void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, co
 	}
 	switch (info->source) {
 	case SC_SOURCE_COUNTS:
-		read_counts(read->source, signal, slots, n, out);
+		read_counts(read, signal, slots, n, out);
 		return;
 	case SC_SOURCE_KERNEL:
 		read_kernel(read, signal, slots, n, out);
@@ -200,7 +204,7 @@ void sc_source_see_psi(const struct sc_column_read *read, const uint32_t *slots,
 		const struct sc_kernel *entry = &read->source->kernel[slots[i]];
 		uint64_t pass_ns;
 
-		if (!slot_is_used(read->source, slots[i]))
+		if (!is_used(read, slots, i))
 			continue;
 		pass_ns = LOAD(entry->pass_ns);
 		if (pass_ns != 0)

@@ -13,6 +13,7 @@ struct sc_column_read {
 	const struct sc_time *now;
 	struct sc_psi_clock *psi_clocks; /* by slot; NULL: take the kernel's stamps as they are */
 	const double *before;            /* by slot: values of the last tick; NULL = none */
+	const bool *used; /* by position: the slot holds a cgroup; NULL: look into the nodes */
 };
 
 /*

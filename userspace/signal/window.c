@@ -7,10 +7,16 @@
 #include <math.h>
 #include <string.h>
 
+/* Slots ahead of which a block is fetched: the time of one cache miss. */
+#define PREFETCH 8
+
 int sc_pool_init(struct sc_pool *pool, uint32_t max)
 {
+	size_t size = ((size_t)max + 1) * sizeof(*pool->blocks);
+
 	*pool = (struct sc_pool){.max = max, .fresh = 1};
-	pool->blocks = calloc((size_t)max + 1, sizeof(*pool->blocks));
+	/* Not cleared: pages are to stay untouched until a block of theirs is taken. */
+	pool->blocks = aligned_alloc(_Alignof(struct sc_block), size);
 	return pool->blocks ? 0 : -ENOMEM;
 }
 
@@ -74,7 +80,7 @@ static struct sc_block *begin_block(struct sc_history *h, const struct sc_feed *
 	h->blocks[slot] = number;
 	b = &f->pool->blocks[number];
 	memset(b, 0, sizeof(*b));
-	b->bucket = was_lost ? f->now_ns / h->bucket_ns : bucket;
+	b->bucket = was_lost ? h->bucket : bucket;
 	b->since_ns = was_lost ? f->now_ns : 0;
 	return b;
 }
@@ -153,17 +159,15 @@ static double feed_total(struct sc_history *h, const struct sc_feed *f, uint32_t
 {
 	struct sc_block *b = current_block(h, f, slot);
 	double delta = growth(h, f, slot, value);
-	uint64_t bucket;
 	uint32_t room;
 
 	if (!b && delta == 0)
 		return is_lost(h, NULL, slot, f->now_ns) ? NAN : 0;
-	bucket = f->now_ns / h->bucket_ns;
 	if (!b)
-		b = begin_block(h, f, slot, bucket);
+		b = begin_block(h, f, slot, h->bucket);
 	if (!b)
 		return NAN;
-	advance_total(b, bucket);
+	advance_total(b, h->bucket);
 	room = UINT32_MAX - b->current.n;
 	if (delta > 0) {
 		uint32_t step = delta < (double)room ? (uint32_t)delta : room;
@@ -229,7 +233,7 @@ static double feed_best(struct sc_history *h, const struct sc_feed *f, uint32_t 
 	float sign = h->kind == SC_HISTORY_LOWEST ? -1.0F : 1.0F;
 	struct sc_block *b = current_block(h, f, slot);
 	bool has_moved = value != f->last[slot];
-	uint64_t bucket = f->now_ns / h->bucket_ns;
+	uint64_t bucket = h->bucket;
 
 	if (!b && !has_moved)
 		return is_lost(h, NULL, slot, f->now_ns) ? NAN : value;
@@ -377,14 +381,26 @@ static double feed_gauge(struct sc_history *h, const struct sc_feed *f, uint32_t
 	return is_covered(h, state, f->now_ns) ? answer : NAN;
 }
 
+static void prefetch_block(const struct sc_pool *pool, uint32_t number)
+{
+	if (number != 0 && number != SC_BLOCK_LOST)
+		__builtin_prefetch(&pool->blocks[number], 1);
+}
+
 void sc_history_feed(struct sc_history *history, const struct sc_feed *feed)
 {
+	history->bucket = feed->now_ns / history->bucket_ns;
 	for (uint32_t i = 0; i < feed->n; i++) {
 		uint32_t slot = feed->slots[i];
 		double value = feed->fresh[i];
 
+		if (i + PREFETCH < feed->n && history->blocks)
+			prefetch_block(feed->pool, history->blocks[feed->slots[i + PREFETCH]]);
 		if (isnan(value))
 			history->values[slot] = NAN;
+		else if (history->kind <= SC_HISTORY_CHANGES && value == feed->last[slot] &&
+			 history->blocks[slot] == 0)
+			history->values[slot] = 0; /* most slots, most of the time */
 		else if (history->kind <= SC_HISTORY_CHANGES)
 			history->values[slot] = feed_total(history, feed, slot, value);
 		else if (history->kind == SC_HISTORY_AGE)

@@ -14,6 +14,8 @@
 
 #include <scram/snapshot.h>
 
+#include <stddef.h>
+
 #define SC_BUCKETS 60
 
 /* In place of a block's number: the value moved and no block was free. */
@@ -42,7 +44,9 @@ struct sc_block {
 	uint32_t next;     /* in the list of free blocks */
 	union sc_cell current;
 	union sc_cell cells[SC_BUCKETS]; /* bucket b stands at b % SC_BUCKETS */
-};
+} __attribute__((aligned(64)));
+_Static_assert(offsetof(struct sc_block, cells) <= 64,
+	       "most ticks touch one cache line of a block");
 
 struct sc_pool {
 	struct sc_block *blocks; /* 0 is not used, so that 0 means none */
@@ -70,6 +74,7 @@ struct sc_history {
 	uint64_t bucket_ns;
 	uint64_t since_ns; /* kept from here on */
 	uint64_t lost_ns;  /* when a block was last missing */
+	uint64_t bucket;   /* number of the bucket of the tick being fed */
 	uint32_t *blocks;  /* by slot; 0 = the value stands still */
 	double *values;    /* by slot: the answer at the last tick */
 	uint64_t *changed; /* by slot, SC_HISTORY_AGE only; 0 = never seen */
