@@ -107,8 +107,6 @@ struct sc_member {
 	uint64_t start_boot_ns; /* CLOCK_BOOTTIME, rounded down to 10 ms; 0 = unknown */
 };
 
-enum sc_member_place { SC_MEMBER_DEAD, SC_MEMBER_INSIDE, SC_MEMBER_OUTSIDE, SC_MEMBER_PLACE_COUNT };
-
 enum sc_cgroup_type {
 	SC_CGROUP_DOMAIN,
 	SC_CGROUP_DOMAIN_THREADED, /* the domain of a threaded subtree */
@@ -150,14 +148,14 @@ struct sc_effector_ops {
 	int (*list_members)(void *ctx, int cgroup_fd, pid_t *pids, size_t max, bool *is_all);
 	int (*describe_member)(void *ctx, pid_t pid, struct sc_member *member); /* -ESRCH */
 	int (*open_member)(void *ctx, pid_t pid); /* a pidfd; -ESRCH */
-	int (*place_member)(void *ctx, int pidfd, pid_t pid, uint64_t cgroup_id,
-			    enum sc_member_place *place);
+	/* True while it is neither dead nor on its way out. */
+	bool (*is_member_alive)(void *ctx, int pidfd, pid_t pid);
 	/*
-	 * Signals the process when it is (still) inside the cgroup or a descendant: 0; -ESRCH when
-	 * it is dead, -EXDEV when outside, -EPERM for the agent itself, pid 1 and kernel threads,
-	 * never signalled.
+	 * Signals those of the n processes (at most SC_ACTION_BATCH_MAX) that are still inside the
+	 * cgroup or a descendant; never the agent itself, pid 1 or a kernel thread. Returns how
+	 * many. Must not wait for the kernel's cgroup_mutex: it runs while a write does.
 	 */
-	int (*signal_member)(void *ctx, pid_t pid, uint64_t cgroup_id, int sig);
+	int (*signal_members)(void *ctx, int cgroup_fd, const pid_t *pids, size_t n, int sig);
 
 	/* Tells the counting side that deaths in this cgroup are scram's doing. */
 	void (*set_killing)(void *ctx, uint64_t cgroup_id, bool is_killing);

@@ -62,9 +62,13 @@ static void send_terms(struct sc_action_run *run, const struct sc_effector *eff)
 	bool is_all;
 	int n = eff->ops->list_members(eff->ctx, run->dir_fd, pids, SC_ARRAY_SIZE(pids), &is_all);
 
-	for (int i = 0; i < n; i++)
-		if (eff->ops->signal_member(eff->ctx, pids[i], run->acted_id, SIGTERM) == 0)
-			run->terms++;
+	for (int i = 0; i < n; i += SC_ACTION_BATCH_MAX) {
+		size_t batch = SC_MIN((size_t)(n - i), (size_t)SC_ACTION_BATCH_MAX);
+		int sent = eff->ops->signal_members(eff->ctx, run->dir_fd, pids + i, batch,
+						    SIGTERM);
+
+		run->terms += sent > 0 ? (uint32_t)sent : 0;
+	}
 	run->grace_end_ns = eff->ops->now_ns(eff->ctx) + run->request.grace_ns;
 }
 
@@ -102,18 +106,14 @@ static void kill_apply(struct sc_action_run *run, const struct sc_effector *eff)
 	write_kill(run, eff);
 }
 
+/* The cgroup is empty: a witness that lives, lives elsewhere. */
 static uint32_t count_escaped(const struct sc_action_run *run, const struct sc_effector *eff)
 {
 	uint32_t escaped = 0;
 
-	for (uint32_t i = 0; i < run->witnesses; i++) {
-		enum sc_member_place place;
-
-		if (eff->ops->place_member(eff->ctx, run->witness_fd[i], run->witness_pid[i],
-					   run->acted_id, &place) == 0 &&
-		    place == SC_MEMBER_OUTSIDE)
+	for (uint32_t i = 0; i < run->witnesses; i++)
+		if (eff->ops->is_member_alive(eff->ctx, run->witness_fd[i], run->witness_pid[i]))
 			escaped++;
-	}
 	return escaped;
 }
 
@@ -212,27 +212,24 @@ static enum sc_action_step kill_verify(struct sc_action_run *run, const struct s
 
 int sc_action_kill_members(struct sc_action_run *run, const struct sc_effector *eff)
 {
-	pid_t pids[SC_ACTION_MEMBERS_MAX];
-	uint32_t killed = 0, n;
+	pid_t pids[SC_ACTION_MEMBERS_MAX], batch[SC_ACTION_BATCH_MAX];
+	uint32_t n;
 	bool is_all;
 	int r;
 
 	SC_ASSERT(run->request.kind == SC_ACTION_PROCESS_EXIT && run->dir_fd >= 0);
 	r = eff->ops->list_members(eff->ctx, run->dir_fd, pids, SC_ARRAY_SIZE(pids), &is_all);
-	if (r < 0)
+	if (r <= 0)
 		return sc_run_is_gone(r) ? 0 : r;
 	n = SC_MIN((uint32_t)r, (uint32_t)SC_ACTION_BATCH_MAX);
-	/* Each batch begins where the last ended, so that members which cannot die hold up nobody.
-	 */
-	for (uint32_t i = 0; i < n; i++) {
-		pid_t pid = pids[(run->pidfd_next + i) % (uint32_t)r];
-
-		if (eff->ops->signal_member(eff->ctx, pid, run->acted_id, SIGKILL) == 0)
-			killed++;
-	}
+	/* Each batch begins where the last ended: members that cannot die hold up nobody. */
+	for (uint32_t i = 0; i < n; i++)
+		batch[i] = pids[(run->pidfd_next + i) % (uint32_t)r];
 	run->pidfd_next += n;
-	run->pidfd_kills += killed;
-	return (int)killed;
+	r = eff->ops->signal_members(eff->ctx, run->dir_fd, batch, n, SIGKILL);
+	if (r > 0)
+		run->pidfd_kills += (uint32_t)r;
+	return sc_run_is_gone(r) ? 0 : r;
 }
 
 const struct sc_action_ops sc_action_process_exit = {

@@ -13,7 +13,7 @@
 /* A signal handler of the hand may interrupt a write; the kernel does not do it today. */
 #define WRITE_TRIES_MAX 4
 /* First look after a write and the rarest later one: reading cgroup.events costs 2 us. */
-#define LOOK_NS_MIN (SC_NS_PER_MS / 2)
+#define LOOK_NS_MIN (SC_NS_PER_MS / 10)
 #define LOOK_NS_MAX (20 * SC_NS_PER_MS)
 /* The grain of /proc/PID/stat field 22. */
 #define START_GRAIN_NS (10 * SC_NS_PER_MS)

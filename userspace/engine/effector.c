@@ -10,6 +10,9 @@
 
 #include <errno.h>
 
+/* Members looked through for a batch; those beyond have their turn when these are dead. */
+#define SIGNAL_LOOK_MAX 4096
+
 static const struct sc_cgroup_fs *fs_of(void *ctx)
 {
 	const struct sc_effector_host *host = ctx;
@@ -63,14 +66,16 @@ static int cgroup_type(void *ctx, int cgroup_fd, enum sc_cgroup_type *type)
 	return 0;
 }
 
-/* What cannot be told counts as guarded; a pid 1 that this pid namespace cannot see does not. */
 static bool is_guarded(void *ctx, uint64_t id)
 {
-	const struct sc_cgroup_fs *fs = fs_of(ctx);
-	int holds_init = sc_cgroup_has_process(fs, id, 1);
+	const struct sc_effector_host *host = ctx;
 
-	return sc_cgroup_has_process(fs, id, getpid()) != 0 ||
-	       (holds_init != 0 && holds_init != -ESRCH);
+	if (!host->knows_own)
+		return true;
+	for (size_t i = 0; i < host->n_own_ids; i++)
+		if (host->own_ids[i] == id)
+			return true;
+	return false;
 }
 
 static int read_events(void *ctx, int events_fd, bool *populated, bool *frozen)
@@ -134,43 +139,62 @@ static int open_member(void *ctx, pid_t pid)
 	return sc_pidfd_open(pid);
 }
 
-static int place_member(void *ctx, int pidfd, pid_t pid, uint64_t id, enum sc_member_place *place)
+static bool is_member_alive(void *ctx, int pidfd, pid_t pid)
 {
-	int is_inside = sc_cgroup_has_process(fs_of(ctx), id, pid);
+	struct sc_process process;
+	int r = sc_process_read(pid, &process);
 
+	(void)ctx;
 	/* Asked last: only while the pidfd's process lives was the pid surely its own. */
-	if (sc_pidfd_is_dead(pidfd))
-		*place = SC_MEMBER_DEAD;
-	else if (is_inside < 0)
-		return is_inside;
-	else
-		*place = is_inside ? SC_MEMBER_INSIDE : SC_MEMBER_OUTSIDE;
-	return 0;
+	return !sc_pidfd_is_dead(pidfd) && r == 0 && !process.is_exiting;
 }
 
-static int signal_member(void *ctx, pid_t pid, uint64_t id, int sig)
+/* A pidfd of a process that may be signalled, or -1. */
+static int open_to_signal(pid_t pid)
 {
-	_cleanup_close_ int pidfd = -1;
-	enum sc_member_place place;
+	_cleanup_close_ int fd = -1;
 	struct sc_process process;
-	int r;
 
 	if (pid <= 1 || pid == getpid())
-		return -EPERM;
-	pidfd = sc_pidfd_open(pid);
-	if (pidfd < 0)
-		return pidfd;
-	r = sc_process_read(pid, &process);
-	if (r < 0)
-		return r;
-	if (process.is_kernel_thread)
-		return -EPERM;
-	r = place_member(ctx, pidfd, pid, id, &place);
-	if (r < 0)
-		return r;
-	if (place != SC_MEMBER_INSIDE)
-		return place == SC_MEMBER_DEAD ? -ESRCH : -EXDEV;
-	return sc_pidfd_signal(pidfd, sig);
+		return -1;
+	fd = sc_pidfd_open(pid);
+	if (fd < 0 || sc_process_read(pid, &process) < 0 || process.is_kernel_thread)
+		return -1;
+	return SC_TAKE_FD(fd);
+}
+
+static bool has_pid(const pid_t *pids, int n, pid_t pid)
+{
+	for (int i = 0; i < n; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+/*
+ * Members are asked for again after the pidfds were opened: who is listed then, and is still the
+ * pidfd's process, is a member and no later owner of the pid. /proc/PID/cgroup would tell too, but
+ * before Linux 6.8 reading it waits for the cgroup_mutex, which is just what a stuck write hangs
+ * behind.
+ */
+static int signal_members(void *ctx, int cgroup_fd, const pid_t *pids, size_t n, int sig)
+{
+	pid_t members[SIGNAL_LOOK_MAX];
+	int fds[SC_ACTION_BATCH_MAX], sent = 0, n_members;
+	bool is_all;
+
+	(void)ctx;
+	SC_ASSERT(n <= SC_ARRAY_SIZE(fds));
+	for (size_t i = 0; i < n; i++)
+		fds[i] = open_to_signal(pids[i]);
+	n_members = sc_cgroup_members(cgroup_fd, members, SC_ARRAY_SIZE(members), &is_all);
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i] >= 0 && has_pid(members, n_members, pids[i]) &&
+		    sc_pidfd_signal(fds[i], sig) == 0)
+			sent++;
+		sc_close(&fds[i]);
+	}
+	return n_members < 0 ? n_members : sent;
 }
 
 static void set_killing(void *ctx, uint64_t id, bool is_killing)
@@ -201,13 +225,34 @@ static const struct sc_effector_ops real_ops = {
 	.list_members = list_members,
 	.describe_member = describe_member,
 	.open_member = open_member,
-	.place_member = place_member,
-	.signal_member = signal_member,
+	.is_member_alive = is_member_alive,
+	.signal_members = signal_members,
 	.set_killing = set_killing,
 	.now_ns = now_ns,
 };
 
+int sc_effector_learn_own(struct sc_effector_host *host)
+{
+	uint64_t ids[SC_OWN_IDS_MAX];
+	int own = sc_cgroup_ids_of(host->fs, getpid(), ids, SC_ARRAY_SIZE(ids)), init;
+	size_t n = own < 0 ? 0 : (size_t)own;
+
+	if (own < 0 && own != -EXDEV)
+		return own;
+	/* A pid 1 outside the mount, or unseen from this pid namespace, is inside no target. */
+	init = sc_cgroup_ids_of(host->fs, 1, ids + n, SC_ARRAY_SIZE(ids) - n);
+	if (init < 0 && init != -EXDEV && init != -ESRCH)
+		return init;
+	n += init < 0 ? 0 : (size_t)init;
+	memcpy(host->own_ids, ids, n * sizeof(ids[0]));
+	host->n_own_ids = n;
+	host->knows_own = true;
+	return 0;
+}
+
 struct sc_effector sc_effector_real(struct sc_effector_host *host)
 {
+	host->knows_own = false;
+	(void)sc_effector_learn_own(host);
 	return (struct sc_effector){.ops = &real_ops, .ctx = host};
 }

@@ -102,8 +102,3 @@ int sc_cgroup_path_of(pid_t pid, char *buf, size_t size);
  * max.
  */
 int sc_cgroup_ids_of(const struct sc_cgroup_fs *fs, pid_t pid, uint64_t *ids, size_t max);
-/*
- * 1 when the process is in the cgroup with that id or in a descendant, 0 when elsewhere (also
- * outside the mount), -ESRCH when there is no such process.
- */
-int sc_cgroup_has_process(const struct sc_cgroup_fs *fs, uint64_t id, pid_t pid);

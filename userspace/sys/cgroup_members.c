@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 struct list {
@@ -107,6 +108,14 @@ static bool descend(struct level *levels, unsigned int depth, const char *name, 
 	return true;
 }
 
+/* kernfs counts sub-directories in the link count (fs/kernfs/inode.c). */
+static bool is_leaf(int dirfd)
+{
+	struct stat st;
+
+	return fstat(dirfd, &st) == 0 && st.st_nlink == 2;
+}
+
 int sc_cgroup_members(int dirfd, pid_t *pids, size_t max, bool *is_all)
 {
 	struct list list = {.pids = pids, .max = max, .is_all = true};
@@ -116,6 +125,10 @@ int sc_cgroup_members(int dirfd, pid_t *pids, size_t max, bool *is_all)
 
 	if (r < 0)
 		return r;
+	if (is_leaf(dirfd)) {
+		*is_all = list.is_all;
+		return (int)list.n;
+	}
 	/* A description of our own: the caller's keeps its place in the directory. */
 	levels[0].fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	levels[0].len = levels[0].at = 0;

@@ -202,19 +202,3 @@ int sc_cgroup_ids_of(const struct sc_cgroup_fs *fs, pid_t pid, uint64_t *ids, si
 	}
 	return r == -ENOENT ? (int)n : r;
 }
-
-int sc_cgroup_has_process(const struct sc_cgroup_fs *fs, uint64_t id, pid_t pid)
-{
-	_cleanup_close_ int fd = open_of(fs, pid);
-	int r = fd < 0 ? fd : 0;
-	uint64_t at = 0;
-
-	while (r == 0) {
-		r = sc_cgroup_id_of(fd, &at);
-		if (r == 0 && at == id)
-			return 1;
-		if (r == 0)
-			r = go_up(fs, &fd);
-	}
-	return r == -ENOENT || r == -EXDEV ? 0 : r;
-}

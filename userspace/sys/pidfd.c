@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 /* include/linux/sched.h; shown in field 9 of /proc/PID/stat. */
+#define PF_EXITING 0x00000004UL
 #define PF_KTHREAD 0x00200000UL
 
 #define STAT_MAX    1024
@@ -59,6 +60,7 @@ int sc_process_parse_stat(const char *text, struct sc_process *process)
 	struct sc_process p = {0};
 	const char *flags, *start;
 	long hz = sysconf(_SC_CLK_TCK);
+	unsigned long bits;
 
 	if (!open || !close || close < open || close[1] != ' ' || !close[2] || close[3] != ' ')
 		return -EINVAL;
@@ -70,7 +72,9 @@ int sc_process_parse_stat(const char *text, struct sc_process *process)
 	start = flags ? skip_to_field(flags, 9, 22) : NULL;
 	if (!start || start[0] < '0' || start[0] > '9')
 		return -EINVAL;
-	p.is_kernel_thread = strtoul(flags, NULL, 10) & PF_KTHREAD;
+	bits = strtoul(flags, NULL, 10);
+	p.is_kernel_thread = bits & PF_KTHREAD;
+	p.is_exiting = bits & PF_EXITING;
 	p.start_boot_ns = strtoull(start, NULL, 10) * (SC_NS_PER_S / (uint64_t)hz);
 	*process = p;
 	return 0;

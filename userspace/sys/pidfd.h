@@ -25,6 +25,7 @@ struct sc_process {
 	uint64_t
 		start_boot_ns; /* CLOCK_BOOTTIME of its start, rounded down to the 10 ms of /proc */
 	bool is_kernel_thread;
+	bool is_exiting; /* its leader, at least */
 };
 
 /*
