@@ -103,7 +103,7 @@ static void check_predicate(struct checker *c, struct sc_condition_spec *spec,
 	struct sc_diag diag = {.text = "out of memory"};
 	int err;
 
-	if (!spec->when || !when)
+	if (!spec->when || !when || !spec->when[strspn(spec->when, " \t\r\n")])
 		return;
 	sc_place_of(d->text, sc_scalar_offset(when, d->text, d->n, 0), &spec->when_line,
 		    &spec->when_column);
