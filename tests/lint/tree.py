@@ -80,7 +80,8 @@ class Tree:
                 name = re.search(r"(\w+)\s*\(", signature)
                 if name and not signature.lstrip().startswith("#"):
                     body = lines[start:i + 1]
-                    yield Function(name.group(1), head + 1, i - head + 1, _parameters(signature, name.end()), _depth(body))
+                    title = signature.strip() if name.group(1) == "Test" else name.group(1)
+                    yield Function(title, head + 1, i - head + 1, _parameters(signature, name.end()), _depth(body))
                 start = None
 
 
