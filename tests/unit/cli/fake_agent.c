@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/cli/fake_agent.h"
 
-#include "base/mem.h"
+#include "base/str.h"
 #include "engine/protocol.h"
 
 #include <criterion/criterion.h>
@@ -89,7 +89,7 @@ void fake_agent_start(struct fake_agent *agent, enum fake_manner manner, const c
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	*agent = (struct fake_agent){.manner = manner, .text = text};
-	strncpy(agent->dir, "/tmp/scram-test-XXXXXX", sizeof(agent->dir) - 1);
+	sc_strcopy(agent->dir, sizeof(agent->dir), "/tmp/scram-test-XXXXXX");
 	cr_assert_not_null(mkdtemp(agent->dir));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", agent->dir,
 		 SC_CONTROL_SOCKET);

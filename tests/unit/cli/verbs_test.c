@@ -31,103 +31,95 @@ static int scram(const char *run_dir, const char *const *words)
 	return sc_cli_main(argc, argv);
 }
 
+/* What is typed, what must be sent (NULL = not looked at), what is answered, the exit status. */
+static const struct {
+	const char *words[ARGV_MAX];
+	const char *request;
+	const char *reply;
+	int status;
+} exchanges[] = {
+	{{"ping"}, "{\"op\":\"ping\"}", "{\"exit\":0,\"pid\":1}", 0},
+	{{"list"}, "{\"op\":\"list\"}", "{\"exit\":0,\"conditions\":[]}", 0},
+	{{"fires"}, "{\"limit\":50,\"op\":\"fires\"}", "{\"exit\":0,\"fires\":[]}", 0},
+	{{"fires", "--limit", "500"},
+	 "{\"limit\":500,\"op\":\"fires\"}",
+	 "{\"exit\":0,\"fires\":[]}",
+	 0},
+	{{"show", "0f8fad5b"},
+	 "{\"fire\":\"0f8fad5b\",\"op\":\"show\"}",
+	 "{\"exit\":1,\"error\":\"no such fire\"}",
+	 1},
+	{{"fire", "x", "--reason", "r", "--operator", "ann"},
+	 "{\"id\":\"x\",\"reason\":\"r\",\"operator\":\"ann\",\"wait\":false,\"force\":"
+	 "false,"
+	 "\"op\":\"fire\"}",
+	 "{\"exit\":0,\"fire_id\":\"f\"}",
+	 0},
+	{{"fire", "--wait", "--force", "--target=/w", "x", "--reason=r", "--operator=ann"},
+	 "{\"id\":\"x\",\"reason\":\"r\",\"operator\":\"ann\",\"target\":\"/"
+	 "w\",\"wait\":true,"
+	 "\"force\":true,\"op\":\"fire\"}",
+	 "{\"exit\":6,\"error\":\"2 are left\",\"fire_id\":\"f\"}",
+	 6},
+	{{"fire", "x", "--reason=r", "--operator=ann"},
+	 NULL,
+	 "{\"exit\":4,\"error\":\"vetoed by protected\",\"veto\":\"protected\"}",
+	 4},
+	{{"fire", "x", "--reason=r", "--operator=ann"},
+	 NULL,
+	 "{\"exit\":5,\"error\":\"pending\"}",
+	 5},
+	{{"release", "/w", "--operator=ann"},
+	 "{\"what\":\"/w\",\"operator\":\"ann\",\"op\":\"release\"}",
+	 "{\"exit\":0,\"released\":[]}",
+	 0},
+	{{"promote", "x", "--operator=ann", "--reason=watched"},
+	 "{\"id\":\"x\",\"operator\":\"ann\",\"reason\":\"watched\",\"op\":\"promote\"}",
+	 "{\"exit\":0}",
+	 0},
+	{{"demote", "x", "--operator=ann"},
+	 "{\"id\":\"x\",\"operator\":\"ann\",\"op\":\"demote\"}",
+	 "{\"exit\":0}",
+	 0},
+	{{"disarm", "--reason=r", "--operator=ann"},
+	 "{\"operator\":\"ann\",\"reason\":\"r\",\"op\":\"disarm\"}",
+	 "{\"exit\":0}",
+	 0},
+	{{"arm", "--operator=ann"}, "{\"operator\":\"ann\",\"op\":\"arm\"}", "{\"exit\":0}", 0},
+	{{"reload"}, "{\"op\":\"reload\"}", "{\"exit\":1,\"error\":\"refused:\\nf:1:2: x\"}", 1},
+	{{"signals"}, "{\"op\":\"signals\"}", "{\"exit\":0,\"targets\":[]}", 0},
+	{{"signals", "/w"},
+	 "{\"target\":\"/w\",\"op\":\"signals\"}",
+	 "{\"exit\":0,\"targets\":[]}",
+	 0},
+	{{"why", "x", "/w"},
+	 "{\"condition\":\"x\",\"target\":\"/w\",\"op\":\"why\"}",
+	 "{\"exit\":0,\"targets\":[]}",
+	 0},
+	{{"unregister", "x", "--operator=ann"},
+	 "{\"id\":\"x\",\"operator\":\"ann\",\"op\":\"unregister\"}",
+	 "{\"exit\":0,\"id\":\"x\",\"removed_from_memory\":true}",
+	 0},
+	{{"doctor"}, "{\"op\":\"doctor\"}", "{\"exit\":0,\"checks\":[{\"level\":\"green\"}]}", 0},
+	{{"doctor"}, NULL, "{\"exit\":0,\"checks\":[{\"level\":\"red\"}]}", 1},
+	{{"status"}, "{\"op\":\"status\"}", "{\"exit\":0,\"ready\":true}", 0},
+	{{"status"}, NULL, "{\"exit\":0,\"ready\":false}", 1},
+	/* An error without a status of its own is a failure all the same. */
+	{{"ping"}, NULL, "{\"exit\":0,\"error\":\"confused\"}", 1},
+};
+
 Test(verbs, send_their_request_and_pass_the_exit_status_on, .init = quiet)
 {
-	static const struct {
-		const char *words[ARGV_MAX];
-		const char *request;
-		const char *reply;
-		int status;
-	} cases[] = {
-		{{"ping"}, "{\"op\":\"ping\"}", "{\"exit\":0,\"pid\":1}", 0},
-		{{"list"}, "{\"op\":\"list\"}", "{\"exit\":0,\"conditions\":[]}", 0},
-		{{"fires"}, "{\"limit\":50,\"op\":\"fires\"}", "{\"exit\":0,\"fires\":[]}", 0},
-		{{"fires", "--limit", "500"},
-		 "{\"limit\":500,\"op\":\"fires\"}",
-		 "{\"exit\":0,\"fires\":[]}",
-		 0},
-		{{"show", "0f8fad5b"},
-		 "{\"fire\":\"0f8fad5b\",\"op\":\"show\"}",
-		 "{\"exit\":1,\"error\":\"no such fire\"}",
-		 1},
-		{{"fire", "x", "--reason", "r", "--operator", "ann"},
-		 "{\"id\":\"x\",\"reason\":\"r\",\"operator\":\"ann\",\"wait\":false,\"force\":"
-		 "false,"
-		 "\"op\":\"fire\"}",
-		 "{\"exit\":0,\"fire_id\":\"f\"}",
-		 0},
-		{{"fire", "--wait", "--force", "--target=/w", "x", "--reason=r", "--operator=ann"},
-		 "{\"id\":\"x\",\"reason\":\"r\",\"operator\":\"ann\",\"target\":\"/"
-		 "w\",\"wait\":true,"
-		 "\"force\":true,\"op\":\"fire\"}",
-		 "{\"exit\":6,\"error\":\"2 are left\",\"fire_id\":\"f\"}",
-		 6},
-		{{"fire", "x", "--reason=r", "--operator=ann"},
-		 NULL,
-		 "{\"exit\":4,\"error\":\"vetoed by protected\",\"veto\":\"protected\"}",
-		 4},
-		{{"fire", "x", "--reason=r", "--operator=ann"},
-		 NULL,
-		 "{\"exit\":5,\"error\":\"pending\"}",
-		 5},
-		{{"release", "/w", "--operator=ann"},
-		 "{\"what\":\"/w\",\"operator\":\"ann\",\"op\":\"release\"}",
-		 "{\"exit\":0,\"released\":[]}",
-		 0},
-		{{"promote", "x", "--operator=ann", "--reason=watched"},
-		 "{\"id\":\"x\",\"operator\":\"ann\",\"reason\":\"watched\",\"op\":\"promote\"}",
-		 "{\"exit\":0}",
-		 0},
-		{{"demote", "x", "--operator=ann"},
-		 "{\"id\":\"x\",\"operator\":\"ann\",\"op\":\"demote\"}",
-		 "{\"exit\":0}",
-		 0},
-		{{"disarm", "--reason=r", "--operator=ann"},
-		 "{\"operator\":\"ann\",\"reason\":\"r\",\"op\":\"disarm\"}",
-		 "{\"exit\":0}",
-		 0},
-		{{"arm", "--operator=ann"},
-		 "{\"operator\":\"ann\",\"op\":\"arm\"}",
-		 "{\"exit\":0}",
-		 0},
-		{{"reload"},
-		 "{\"op\":\"reload\"}",
-		 "{\"exit\":1,\"error\":\"refused:\\nf:1:2: x\"}",
-		 1},
-		{{"signals"}, "{\"op\":\"signals\"}", "{\"exit\":0,\"targets\":[]}", 0},
-		{{"signals", "/w"},
-		 "{\"target\":\"/w\",\"op\":\"signals\"}",
-		 "{\"exit\":0,\"targets\":[]}",
-		 0},
-		{{"why", "x", "/w"},
-		 "{\"condition\":\"x\",\"target\":\"/w\",\"op\":\"why\"}",
-		 "{\"exit\":0,\"targets\":[]}",
-		 0},
-		{{"unregister", "x", "--operator=ann"},
-		 "{\"id\":\"x\",\"operator\":\"ann\",\"op\":\"unregister\"}",
-		 "{\"exit\":0,\"id\":\"x\",\"removed_from_memory\":true}",
-		 0},
-		{{"doctor"},
-		 "{\"op\":\"doctor\"}",
-		 "{\"exit\":0,\"checks\":[{\"level\":\"green\"}]}",
-		 0},
-		{{"doctor"}, NULL, "{\"exit\":0,\"checks\":[{\"level\":\"red\"}]}", 1},
-		{{"status"}, "{\"op\":\"status\"}", "{\"exit\":0,\"ready\":true}", 0},
-		{{"status"}, NULL, "{\"exit\":0,\"ready\":false}", 1},
-		/* An error without a status of its own is a failure all the same. */
-		{{"ping"}, NULL, "{\"exit\":0,\"error\":\"confused\"}", 1},
-	};
-
-	for (size_t i = 0; i < SC_ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < SC_ARRAY_SIZE(exchanges); i++) {
 		struct fake_agent agent;
 		int status;
 
-		fake_agent_start(&agent, FAKE_ANSWERS, cases[i].reply);
-		status = scram(agent.dir, cases[i].words);
+		fake_agent_start(&agent, FAKE_ANSWERS, exchanges[i].reply);
+		status = scram(agent.dir, exchanges[i].words);
 		fake_agent_stop(&agent);
-		cr_assert_eq(status, cases[i].status, "case %zu: %d", i, status);
-		if (cases[i].request)
-			cr_assert_str_eq(agent.request, cases[i].request, "case %zu", i);
+		cr_assert_eq(status, exchanges[i].status, "case %zu: %d", i, status);
+		if (exchanges[i].request)
+			cr_assert_str_eq(agent.request, exchanges[i].request, "case %zu", i);
 	}
 }
 
