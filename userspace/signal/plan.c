@@ -63,7 +63,6 @@ void sc_plan_free(struct sc_plan **plan)
 	free(p->histories);
 	free(p->streams);
 	free(p->states);
-	free(p->psi_clocks);
 	free(p->scratch_numbers);
 	free(p->scratch_truths);
 	free(p);
@@ -182,16 +181,10 @@ static double *new_column(struct sc_plan *plan)
 static int start_signal(struct sc_plan *plan, struct sc_plan_signal *s)
 {
 	size_t slots = (size_t)plan->limits.slots + 1;
-	bool is_psi = strncmp(sc_signal_info(s->signal)->name, "psi.", 4) == 0;
 
 	s->values = new_column(plan);
 	if (!s->values)
 		return -ENOMEM;
-	if (is_psi && !plan->psi_clocks) {
-		plan->psi_clocks = take_bytes(plan, slots, sizeof(*plan->psi_clocks));
-		if (!plan->psi_clocks)
-			return -ENOMEM;
-	}
 	if (s->histories < 0)
 		return 0;
 	s->last = new_column(plan);
@@ -270,8 +263,6 @@ static void adopt(struct sc_plan *plan, const struct sc_plan *old)
 
 	SC_ASSERT(old->started && old->limits.slots == plan->limits.slots);
 	memcpy(plan->states, old->states, slots * sizeof(*plan->states));
-	if (plan->psi_clocks && old->psi_clocks)
-		memcpy(plan->psi_clocks, old->psi_clocks, slots * sizeof(*plan->psi_clocks));
 	for (uint32_t i = 0; i < plan->signals_n; i++)
 		adopt_signal(plan, &plan->signals[i], old);
 	for (uint32_t i = 0; i < plan->histories_n; i++)

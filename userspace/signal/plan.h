@@ -39,8 +39,7 @@ struct sc_plan {
 	struct sc_plan_stream *streams;
 	uint32_t streams_n;
 	struct sc_scopes *scopes;
-	struct sc_slot_state *states;    /* by slot, one more for the host */
-	struct sc_psi_clock *psi_clocks; /* by slot; NULL when no pressure signal is declared */
+	struct sc_slot_state *states; /* by slot, one more for the host */
 	struct sc_pool pool;
 	double *scratch_numbers; /* SC_SCRATCH_COLUMNS times SC_CHUNK */
 	uint8_t *scratch_truths;

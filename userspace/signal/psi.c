@@ -4,33 +4,21 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <scram/abi.h>
+
 /* PSI_FREQ is 2 * HZ + 1 jiffies; a jiffy is 4 ms at the HZ=250 of Debian's kernels. */
 #define PERIOD_NS (2 * SC_NS_PER_S + 4 * SC_NS_PER_MS)
 
 /* The kernel's worker runs up to some jiffies late: an update is not missed before this. */
 #define WORKER_LATE_NS (100 * SC_NS_PER_MS)
 
-/* calc_avgs() samples a percentage times FIXED_1 (1 << 11). */
-#define AVERAGE_ALL (100.0 * 2048)
-
-/* EXP_10s, EXP_60s and EXP_300s of include/linux/psi... over FIXED_1. */
+/* EXP_10s, EXP_60s and EXP_300s over FIXED_1, include/linux/sched/loadavg.h and psi.c. */
 static const double decay[] = {
 	[SC_PSI_AVG10] = 1677.0 / 2048,
 	[SC_PSI_AVG60] = 1981.0 / 2048,
 	[SC_PSI_AVG300] = 2034.0 / 2048,
 };
 _Static_assert(SC_ARRAY_SIZE(decay) == SC_PSI_AVERAGE_COUNT, "a decay for each average");
-
-void sc_psi_clock_see(struct sc_psi_clock *clock, uint64_t stamp_ns, uint64_t pass_ns)
-{
-	if (clock->stamp_ns == stamp_ns && clock->updated_ns != 0)
-		return;
-	/* Before the first look the two clocks have to be taken for one. */
-	clock->updated_ns = clock->updated_ns == 0 ? SC_MIN(stamp_ns, pass_ns) : pass_ns;
-	if (clock->updated_ns == 0)
-		clock->updated_ns = 1;
-	clock->stamp_ns = stamp_ns;
-}
 
 uint64_t sc_psi_periods_missed(uint64_t updated_ns, uint64_t now_ns)
 {
@@ -49,5 +37,5 @@ double sc_psi_decay(uint64_t average, enum sc_psi_average which, uint64_t period
 	for (double base = decay[which]; periods; periods >>= 1, base *= base)
 		if (periods & 1)
 			factor *= base;
-	return SC_MIN((double)average / AVERAGE_ALL * factor, 1.0);
+	return SC_MIN((double)average / (100.0 * SC_PSI_PERCENT) * factor, 1.0);
 }

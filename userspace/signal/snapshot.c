@@ -15,8 +15,6 @@ void sc_plan_forget_slot(struct sc_plan *plan, uint32_t slot)
 	}
 	for (uint32_t i = 0; i < plan->histories_n; i++)
 		sc_history_forget(&plan->histories[i], &plan->pool, slot);
-	if (plan->psi_clocks)
-		plan->psi_clocks[slot] = (struct sc_psi_clock){0};
 	plan->states[slot] = (struct sc_slot_state){0};
 }
 
@@ -145,7 +143,7 @@ static void settle_times(struct sc_plan *plan, uint64_t now_ns)
 void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const struct sc_time *now,
 		  const uint32_t *slots, uint32_t n)
 {
-	struct sc_column_read read = {.source = source, .now = now, .psi_clocks = plan->psi_clocks};
+	struct sc_column_read read = {.source = source, .now = now};
 	bool used[SC_CHUNK];
 
 	SC_ASSERT(plan->started);
@@ -159,8 +157,6 @@ void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const st
 		uint32_t chunk = SC_MIN(n - at, (uint32_t)SC_CHUNK);
 
 		see_targets(plan, &read, slots + at, chunk, used);
-		if (plan->psi_clocks)
-			sc_source_see_psi(&read, slots + at, chunk);
 		for (uint32_t i = 0; i < plan->signals_n; i++)
 			if (!plan->signals[i].is_host)
 				tick_signal(plan, &plan->signals[i], &read, slots + at, chunk);

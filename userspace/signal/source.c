@@ -2,6 +2,7 @@
 #include "signal/source.h"
 
 #include "base/mem.h"
+#include "signal/psi.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -68,7 +69,7 @@ static void read_counts(const struct sc_column_read *read, enum sc_signal signal
 }
 
 static double psi_value(const struct sc_column_read *read, const struct sc_kernel *entry,
-			unsigned int index, uint32_t slot)
+			unsigned int index)
 {
 	const struct sc_psi *psi = index / 4 % 2 ? &entry->psi_full[index / 8]
 						 : &entry->psi_some[index / 8];
@@ -78,8 +79,7 @@ static double psi_value(const struct sc_column_read *read, const struct sc_kerne
 		return NAN;
 	if (index % 4 == SC_PSI_AVERAGE_COUNT)
 		return (double)(LOAD(psi->total_ns) / 1000);
-	updated = read->psi_clocks ? read->psi_clocks[slot].updated_ns
-				   : LOAD(entry->psi_updated_ns);
+	updated = LOAD(entry->psi_updated_ns);
 	return sc_psi_decay(LOAD(psi->avg[index % 4]), (enum sc_psi_average)(index % 4),
 			    sc_psi_periods_missed(updated, read->now->mono_ns));
 }
@@ -94,7 +94,7 @@ static double kernel_value(const struct sc_column_read *read, enum sc_signal sig
 	const struct sc_kernel *entry = &read->source->kernel[slot];
 
 	if (signal >= PSI_FIRST && signal <= PSI_LAST)
-		return psi_value(read, entry, signal - PSI_FIRST, slot);
+		return psi_value(read, entry, signal - PSI_FIRST);
 	if (signal == SC_SIG_mem_current_bytes)
 		return flagged(entry, SC_KERNEL_MEMORY,
 			       (double)LOAD(entry->mem_current_pages) * PAGE_BYTES);
@@ -196,21 +196,6 @@ void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, co
 		break;
 	}
 	fill(out, n, NAN);
-}
-
-void sc_source_see_psi(const struct sc_column_read *read, const uint32_t *slots, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const struct sc_kernel *entry = &read->source->kernel[slots[i]];
-		uint64_t pass_ns;
-
-		if (!is_used(read, slots, i))
-			continue;
-		pass_ns = LOAD(entry->pass_ns);
-		if (pass_ns != 0)
-			sc_psi_clock_see(&read->psi_clocks[slots[i]], LOAD(entry->psi_updated_ns),
-					 pass_ns);
-	}
 }
 
 double sc_source_value(const struct sc_source *source, const struct sc_time *now, uint32_t slot,

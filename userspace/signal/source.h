@@ -3,17 +3,14 @@
  * stands. */
 #pragma once
 
-#include "signal/psi.h"
-
 #include <scram/snapshot.h>
 
 /* One read of one signal. */
 struct sc_column_read {
 	const struct sc_source *source;
 	const struct sc_time *now;
-	struct sc_psi_clock *psi_clocks; /* by slot; NULL: take the kernel's stamps as they are */
-	const double *before;            /* by slot: values of the last tick; NULL = none */
-	const bool *used; /* by position: the slot holds a cgroup; NULL: look into the nodes */
+	const double *before; /* by slot: values of the last tick; NULL = none */
+	const bool *used;     /* by position: the slot holds a cgroup; NULL: look into the nodes */
 };
 
 /*
@@ -22,7 +19,3 @@ struct sc_column_read {
  */
 void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, const uint32_t *slots,
 		    uint32_t n, double *out);
-
-/* Remembers when the averages of these slots were updated. Before reading psi signals with
- * psi_clocks. */
-void sc_source_see_psi(const struct sc_column_read *read, const uint32_t *slots, uint32_t n);
