@@ -317,17 +317,6 @@ Test(process_exit, what_holds_the_agent_is_refused_also_as_a_domain)
 	cr_assert_eq(sc_fake_alive(&w.fake, 0), 1);
 }
 
-Test(process_exit, kernel_without_cgroup_kill_is_said_so)
-{
-	struct world w;
-
-	setup(&w, 1);
-	w.fake.cgroups[w.web].lacks_kill = true;
-	cr_assert_eq(prepare(&w), -EOPNOTSUPP);
-	expect(&w, SC_ACTION_OUTCOME_FAILED,
-	       "not available on this host: the kernel has no cgroup.kill");
-}
-
 Test(process_exit, refused_write_falls_back_to_single_kills)
 {
 	static const int errors[] = {-EOPNOTSUPP, -EBUSY, -EPERM, -EIO, -ENOMEM, -EINTR};

@@ -54,6 +54,21 @@ Test(action_table, kinds_not_built_refuse_and_touch_nothing)
 	}
 }
 
+Test(action_table, kernel_without_cgroup_kill_is_said_so)
+{
+	struct sc_action_request request = {.kind = SC_ACTION_PROCESS_EXIT, .cgroup_id = 70};
+	struct sc_action_run run = {0};
+	struct sc_effector eff;
+	struct sc_fake fake;
+
+	sc_fake_init(&fake);
+	eff = sc_fake_effector(&fake);
+	fake.cgroups[sc_fake_add_cgroup(&fake, 0, 70)].lacks_kill = true;
+	cr_assert_eq(sc_action_prepare(&run, &request, &eff), -EOPNOTSUPP);
+	cr_assert_str_eq(run.text, "not available on this host: the kernel has no cgroup.kill");
+	cr_assert_eq(sc_fake_open_fds(&fake), 0);
+}
+
 Test(action_run, close_is_harmless_on_a_zeroed_run_and_when_repeated)
 {
 	struct sc_action_run run = {0};
