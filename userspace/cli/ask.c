@@ -105,6 +105,13 @@ int sc_ask(const struct sc_args *args, const struct sc_question *question, json_
 	*reply = NULL;
 	if (!request)
 		return sc_complain(args, SC_EXIT_USAGE, "an argument is not valid UTF-8");
+	/* Whoever names another host must never hit this one. */
+	if (getenv("SCRAM_BASE_URL")) {
+		json_decref(request);
+		return sc_complain(args, SC_EXIT_USAGE,
+				   "SCRAM_BASE_URL is set, but only the agent of this host can be "
+				   "asked: unset it");
+	}
 	r = json_object_set_new(request, "op", json_string(sc_op_name(question->op)));
 	if (r == 0)
 		r = sc_client_call(&client, request, reply, &why);

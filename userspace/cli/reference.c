@@ -12,6 +12,7 @@
 #include <scram/predicate.h>
 #include <scram/signal.h>
 
+#include <ctype.h>
 #include <string.h>
 
 static const struct sc_topic topics[];
@@ -53,15 +54,16 @@ static void print_verbs(struct sc_str *out)
 		sc_str_add(out, "| `");
 		sc_usage_option(out, o);
 		sc_str_addf(out, "` | %s%s |\n", o->help,
-			    reads ? "; verbs that read, marked below" : "");
+			    reads ? "; only where it is named below" : "");
 	}
 	for (size_t i = 0; i < n; i++) {
 		sc_str_addf(out, "\n## %s\n\n`", verbs[i].name);
 		sc_usage_line(out, &verbs[i]);
-		sc_str_addf(out, "`%s\n\n%s.\n",
-			    verbs[i].kind == SC_VERB_READS ? " `[--json]`" : "", verbs[i].help);
+		sc_str_addf(out, "%s`\n\n%c%s.\n",
+			    verbs[i].kind == SC_VERB_READS ? " [--json]" : "",
+			    toupper((unsigned char)verbs[i].help[0]), verbs[i].help + 1);
 		if (verbs[i].details)
-			sc_str_addf(out, "%s\n", verbs[i].details);
+			sc_str_addf(out, "\n%s\n", verbs[i].details);
 		if (verbs[i].options)
 			sc_str_add(out, "\n| option | |\n|---|---|\n");
 		for (const struct sc_option *o = verbs[i].options; o && o->name; o++)

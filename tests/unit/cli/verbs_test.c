@@ -246,6 +246,18 @@ Test(verbs, arguments_that_make_no_sense_are_2_and_send_nothing, .init = quiet)
 	}
 }
 
+Test(verbs, an_agent_elsewhere_is_never_mistaken_for_this_one, .init = quiet)
+{
+	static const char *const words[] = {"fire", "x", "--reason=r", "--operator=o", NULL};
+	struct fake_agent agent;
+
+	setenv("SCRAM_BASE_URL", "http://elsewhere:8400", 1);
+	fake_agent_start(&agent, FAKE_ANSWERS, "{\"exit\":0}");
+	cr_assert_eq(scram(agent.dir, words), 2);
+	fake_agent_stop(&agent);
+	cr_assert_str_empty(agent.request);
+}
+
 Test(verbs, register_takes_one_condition_a_list_or_the_whole, .init = quiet)
 {
 	static const struct {
