@@ -74,7 +74,7 @@ static void check_twice(struct checker *c, size_t i, const struct sc_value *v)
 	const struct sc_condition_spec *specs = c->load->config.conditions;
 
 	for (size_t k = 0; k < i; k++) {
-		if (strcmp(specs[k].id, specs[i].id) != 0)
+		if (!specs[k].id || strcmp(specs[k].id, specs[i].id) != 0)
 			continue;
 		sc_fault(&c->reader, place(v, "id"),
 			 "condition %.64s is defined twice, also in %s:%u; %s", specs[i].id,
