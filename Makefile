@@ -83,7 +83,7 @@ $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 $(call objs,$(call srcs,sys)): | $(SKELS)
 
 include scripts/make/tests.mk scripts/make/check.mk
--include scripts/make/programs.mk
+-include scripts/make/programs.mk scripts/make/bench.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
@@ -93,4 +93,4 @@ clean: ## remove build/
 compdb: ## write compile_commands.json for clangd
 	$(Q)bear -- $(MAKE) -B all
 fmt: ## format every C file
-	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+	$(Q)git ls-files '*.c' '*.h' ':!tests/lint/fixtures' | xargs clang-format -i
