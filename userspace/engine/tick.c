@@ -145,10 +145,12 @@ static void note_tick(struct sc_engine *e, uint64_t begin_ns)
 void sc_engine_tick_full(struct sc_engine *e)
 {
 	uint32_t cursor = 0;
+	uint64_t begin;
 	uint32_t n;
 
 	e->now = sc_time_now();
-	e->cause_ns = e->now.mono_ns;
+	begin = e->now.mono_ns; /* e->now moves on with every decision */
+	e->cause_ns = begin;
 	notice_jump(e);
 	sc_engine_take_reports(e);
 	sc_engine_scan_nodes(e);
@@ -161,7 +163,7 @@ void sc_engine_tick_full(struct sc_engine *e)
 	sc_records_keep(e);
 	sc_collector_ask_pass(&e->collector);
 	e->early_budget = EARLY_PER_INTERVAL;
-	note_tick(e, e->now.mono_ns);
+	note_tick(e, begin);
 }
 
 /* Adds the slot and everything that counts it; false when there is no room. */
