@@ -171,6 +171,8 @@ int sc_engine_learn_all(struct sc_engine *e);   /* at start, before the threads 
 void sc_engine_scan_nodes(struct sc_engine *e); /* asks about cgroups that came or went */
 void sc_engine_slot_changed(struct sc_engine *e, uint32_t slot); /* the same for one */
 void sc_engine_take_reports(struct sc_engine *e);                /* what the collector found */
+/* After the protect list changed. */
+void sc_engine_mark_protected(struct sc_engine *e);
 /* Why the target must not be acted on; NULL = it may be. `buf` holds the text. */
 const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf, size_t size);
 

@@ -155,6 +155,7 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 		sc_config_done(&e->config);
 		e->config = *config;
 		*config = (struct sc_config){0};
+		sc_engine_mark_protected(e);
 	}
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;

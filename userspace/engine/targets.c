@@ -22,6 +22,72 @@ static void give_order(struct sc_engine *e, enum sc_collect_kind kind, uint32_t 
 	sc_bell_ring(e->collector.order_bell);
 }
 
+/* True when the glob matches the path itself or an ancestor of it. */
+static bool covers(const char *glob, const char *path)
+{
+	char part[PATH_MAX];
+
+	if (!sc_strcopy(part, sizeof(part), path))
+		return true; /* too long to judge: do not touch it */
+	for (;;) {
+		char *slash;
+
+		if (sc_glob_match(glob, part))
+			return true;
+		slash = strrchr(part, '/');
+		if (!slash || slash == part)
+			return false;
+		*slash = '\0';
+	}
+}
+
+static const char *protecting_glob(const struct sc_engine *e, const char *path)
+{
+	for (size_t i = 0; i < e->config.protect.n; i++)
+		if (covers(e->config.protect.item[i], path))
+			return e->config.protect.item[i];
+	return NULL;
+}
+
+static bool is_below(const char *path, const char *ancestor)
+{
+	size_t n = strlen(ancestor);
+
+	return strncmp(path, ancestor, n) == 0 && (path[n] == '/' || n == 1);
+}
+
+/* An action on a cgroup reaches everything below it: a protected descendant protects it too. */
+static const char *protected_descendant(struct sc_engine *e, const char *path)
+{
+	uint32_t end = sc_targets_end(e->targets);
+
+	for (uint32_t slot = 0; slot < end; slot++) {
+		const struct sc_target *t = sc_targets_get(e->targets, slot);
+
+		if (t && t->flags & SC_TARGET_PROTECTED && is_below(t->path, path))
+			return t->path;
+	}
+	return NULL;
+}
+
+/* Globs are matched when a target is learned or the list changes, not on the way to a kill. */
+static void mark_protected(struct sc_engine *e, uint32_t slot)
+{
+	const struct sc_target *t = sc_targets_get(e->targets, slot);
+
+	if (protecting_glob(e, t->path))
+		sc_targets_set_flags(e->targets, slot, SC_TARGET_PROTECTED, 0);
+	else
+		sc_targets_set_flags(e->targets, slot, 0, SC_TARGET_PROTECTED);
+}
+
+void sc_engine_mark_protected(struct sc_engine *e)
+{
+	for (uint32_t slot = 0; slot < sc_targets_end(e->targets); slot++)
+		if (sc_targets_get(e->targets, slot))
+			mark_protected(e, slot);
+}
+
 static void add_target(struct sc_engine *e, uint32_t slot, uint64_t id, char *path)
 {
 	const volatile struct sc_node *node = &e->ports->kernel.nodes[slot];
@@ -38,6 +104,7 @@ static void add_target(struct sc_engine *e, uint32_t slot, uint64_t id, char *pa
 		give_order(e, SC_COLLECT_FREE, slot, id, path);
 		return;
 	}
+	mark_protected(e, slot);
 	if (e->plan)
 		sc_plan_target_added(e->plan, slot, path);
 }
@@ -129,54 +196,6 @@ int sc_engine_learn_all(struct sc_engine *e)
 	return 0;
 }
 
-/* True when the glob matches the path itself or an ancestor of it. */
-static bool covers(const char *glob, const char *path)
-{
-	char part[PATH_MAX];
-
-	if (!sc_strcopy(part, sizeof(part), path))
-		return true; /* too long to judge: do not touch it */
-	for (;;) {
-		char *slash;
-
-		if (sc_glob_match(glob, part))
-			return true;
-		slash = strrchr(part, '/');
-		if (!slash || slash == part)
-			return false;
-		*slash = '\0';
-	}
-}
-
-static const char *protecting_glob(const struct sc_engine *e, const char *path)
-{
-	for (size_t i = 0; i < e->config.protect.n; i++)
-		if (covers(e->config.protect.item[i], path))
-			return e->config.protect.item[i];
-	return NULL;
-}
-
-static bool is_below(const char *path, const char *ancestor)
-{
-	size_t n = strlen(ancestor);
-
-	return strncmp(path, ancestor, n) == 0 && (path[n] == '/' || n == 1);
-}
-
-/* An action on a cgroup reaches everything below it: a protected descendant protects it too. */
-static const char *protecting_descendant(struct sc_engine *e, const char *path)
-{
-	uint32_t end = sc_targets_end(e->targets);
-
-	for (uint32_t slot = 0; slot < end; slot++) {
-		const struct sc_target *t = sc_targets_get(e->targets, slot);
-
-		if (t && is_below(t->path, path) && protecting_glob(e, t->path))
-			return t->path;
-	}
-	return NULL;
-}
-
 const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf, size_t size)
 {
 	const struct sc_target *target = sc_targets_get(e->targets, slot);
@@ -187,12 +206,11 @@ const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf
 	for (size_t i = 0; i < e->ports->n_own_ids; i++)
 		if (e->ports->own_ids[i] == target->cgroup_id)
 			return "the agent or pid 1 lives in it or below it";
-	by = protecting_glob(e, target->path);
-	if (by) {
-		snprintf(buf, size, "protect list: %s", by);
+	if (target->flags & SC_TARGET_PROTECTED) {
+		snprintf(buf, size, "protect list: %s", protecting_glob(e, target->path));
 		return buf;
 	}
-	by = protecting_descendant(e, target->path);
+	by = protected_descendant(e, target->path);
 	if (by) {
 		snprintf(buf, size, "it contains %s, which is protected", by);
 		return buf;
