@@ -166,6 +166,12 @@ Test(freeze, failed_write_is_tried_again_until_the_deadline)
 	act(&w, false);
 	expect(&w, SC_ACTION_OUTCOME_FAILED, "Operation not permitted");
 	cr_assert_not(w.run.has_frozen);
+
+	/* Not yet frozen, and the wish cannot be taken back: that is not thawed. */
+	w.fake.members[0].is_unkillable = w.fake.cgroups[w.web].wants_frozen = true;
+	act(&w, true);
+	expect(&w, SC_ACTION_OUTCOME_FAILED, "Operation not permitted");
+	cr_assert_not(w.run.has_thawed);
 }
 
 /* Whatever call fails on the way: what scram froze is in has_frozen, and the table's thaw undoes
@@ -230,6 +236,7 @@ Test(frozen_table, thaws_what_is_due_goes_on_after_failures_and_keeps_their_entr
 	w.fake.cgroups[w.web].wants_frozen = w.fake.cgroups[w.workload].wants_frozen = true;
 	cr_assert_eq(sc_frozen_thaw_due(table, 4, 99, &w.eff), 0);
 	cr_assert_eq(w.fake.thaw_writes, 0);
+	cr_assert_eq(table[2].cgroup_id, 999, "without a ttl it is never due");
 	cr_assert_eq(sc_frozen_thaw_due(table, 4, 100, &w.eff), 0);
 	cr_assert_eq(table[0].cgroup_id, 0);
 	cr_assert(w.fake.cgroups[w.web].wants_frozen);

@@ -438,10 +438,11 @@ Test(process_exit, partial_kill_is_thawed_and_a_failed_one_stays_frozen)
 	setup(&w, 1);
 	w.fake.cgroups[w.web].wants_frozen = true;
 	w.fake.members[0].is_protected = true;
-	w.fake.write_error = -EPERM;
 	w.request.thaws_after = true;
-	fire(&w);
-	expect(&w, SC_ACTION_OUTCOME_FAILED, "not permitted");
+	cr_assert_eq(prepare(&w), 0);
+	w.fake.cgroups[w.web].type = SC_CGROUP_THREADED; /* refuses cgroup.kill from now on */
+	sc_fake_drive(&w.fake, &w.run, false);
+	expect(&w, SC_ACTION_OUTCOME_FAILED, "not supported");
 	cr_assert(w.fake.cgroups[w.web].wants_frozen, "nothing died: let it not run again");
 }
 
