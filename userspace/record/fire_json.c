@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#define YEAR_MAX 2261 /* the last whole one in 63 bits of nanoseconds */
+
 enum type {
 	TYPE_TEXT,     /* char array; empty is null */
 	TYPE_OBJECT,   /* char array holding a JSON object; empty is null */
@@ -113,7 +115,7 @@ static int read_time(const json_t *v, int64_t *out)
 	if (!text ||
 	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%6uZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
 		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us, &used) != 7 ||
-	    text[used] != '\0')
+	    text[used] != '\0' || tm.tm_year < 1970 || tm.tm_year > YEAR_MAX)
 		return -EBADMSG;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;

@@ -169,6 +169,7 @@ Test(fire, refuses_what_is_no_fire_and_changes_nothing)
 		"{\"dispatched\":null}",
 		"{\"fired_at\":\"yesterday\"}",
 		"{\"fired_at\":5}",
+		"{\"fired_at\":\"3024-01-01T00:00:00.000000Z\"}",
 		"{\"state_snapshot\":\"text\"}",
 		"{ \"state_snapshot\" : {} }",
 		"{\"undo\":[1]}",
