@@ -126,8 +126,7 @@ struct sc_effector_ops {
 	int (*open_cgroup)(void *ctx, uint64_t cgroup_id);
 	/* Its parent's directory; -ENOENT at the root of the hierarchy. */
 	int (*open_parent)(void *ctx, int cgroup_fd);
-	/* An interface file (`cgroup.kill`), held by descriptor: after removal it answers -ENODEV.
-	 */
+	/* An interface file (`cgroup.kill`) to be held: after removal it answers -ENODEV. */
 	int (*open_file)(void *ctx, int cgroup_fd, const char *name, bool writes);
 	void (*close)(void *ctx, int fd);
 	int (*cgroup_id)(void *ctx, int cgroup_fd, uint64_t *cgroup_id);
@@ -136,8 +135,8 @@ struct sc_effector_ops {
 	bool (*is_guarded)(void *ctx, uint64_t cgroup_id);
 
 	int (*read_events)(void *ctx, int events_fd, bool *populated, bool *frozen);
-	int (*read_flag)(void *ctx, int fd,
-			 bool *value); /* cgroup.freeze: its own wish, not its state */
+	/* cgroup.freeze reads its own wish, not its state. */
+	int (*read_flag)(void *ctx, int fd, bool *value);
 	int (*write_flag)(void *ctx, int fd, bool value);
 
 	/*

@@ -144,6 +144,8 @@ static enum sc_action_step end_empty(struct sc_action_run *run, const struct sc_
 {
 	bool was_there = run->found_populated, has_left;
 
+	/* What is looked at from here on is not part of the kill. */
+	run->verified_ns = eff->ops->now_ns(eff->ctx);
 	run->escaped = count_escaped(run, eff);
 	has_left = run->witnesses && run->escaped == run->witnesses;
 	run->killed = has_hit(run) && !has_left ? run->members - run->escaped : 0;

@@ -30,7 +30,8 @@ int sc_run_end(struct sc_action_run *run, const struct sc_effector *eff,
 
 	run->outcome = outcome;
 	run->phase = SC_RUN_DONE;
-	run->verified_ns = eff->ops->now_ns(eff->ctx);
+	if (!run->verified_ns)
+		run->verified_ns = eff->ops->now_ns(eff->ctx);
 	va_start(ap, fmt);
 	vsnprintf(run->text, sizeof(run->text), fmt, ap);
 	va_end(ap);

@@ -142,11 +142,12 @@ static int open_member(void *ctx, pid_t pid)
 static bool is_member_alive(void *ctx, int pidfd, pid_t pid)
 {
 	struct sc_process process;
-	int r = sc_process_read(pid, &process);
 
 	(void)ctx;
-	/* Asked last: only while the pidfd's process lives was the pid surely its own. */
-	return !sc_pidfd_is_dead(pidfd) && r == 0 && !process.is_exiting;
+	if (sc_pidfd_is_dead(pidfd) || sc_process_read(pid, &process) < 0)
+		return false;
+	/* Asked again: only while the pidfd's process lives was the pid surely its own. */
+	return !process.is_exiting && !sc_pidfd_is_dead(pidfd);
 }
 
 /* A pidfd of a process that may be signalled, or -1. */
