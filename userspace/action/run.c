@@ -256,28 +256,8 @@ int sc_run_reconcile(uint64_t cgroup_id, const struct sc_effector *eff, uint64_t
 	return 0;
 }
 
-int sc_action_prepare(struct sc_action_run *run, const struct sc_action_request *request,
-		      const struct sc_effector *eff)
+static void let_go(struct sc_action_run *run, const struct sc_effector *eff)
 {
-	int r;
-
-	SC_ASSERT(run->phase == SC_RUN_IDLE);
-	memset(run, 0, sizeof(*run));
-	run->request = *request;
-	run->ops = sc_action_ops_of(request->kind);
-	run->dir_fd = run->act_fd = run->events_fd = run->freeze_fd = -1;
-	run->phase = SC_RUN_READY;
-	r = run->ops->prepare(run, eff);
-	SC_ASSERT((r < 0) == (run->phase == SC_RUN_DONE));
-	if (r < 0)
-		sc_action_close(run, eff);
-	return r;
-}
-
-void sc_action_close(struct sc_action_run *run, const struct sc_effector *eff)
-{
-	if (run->phase == SC_RUN_IDLE)
-		return;
 	for (uint32_t i = 0; i < run->witnesses; i++)
 		close_fd(eff, &run->witness_fd[i]);
 	close_fd(eff, &run->freeze_fd);
@@ -287,5 +267,30 @@ void sc_action_close(struct sc_action_run *run, const struct sc_effector *eff)
 	if (run->is_marked)
 		eff->ops->set_killing(eff->ctx, run->acted_id, false);
 	run->is_marked = false;
+}
+
+int sc_action_prepare(struct sc_action_run *run, const struct sc_action_request *request,
+		      const struct sc_effector *eff)
+{
+	int r;
+
+	/* Done with nothing held: a prepare that was refused. */
+	SC_ASSERT(run->phase == SC_RUN_IDLE || (run->phase == SC_RUN_DONE && run->dir_fd < 0));
+	memset(run, 0, sizeof(*run));
+	run->request = *request;
+	run->ops = sc_action_ops_of(request->kind);
+	run->dir_fd = run->act_fd = run->events_fd = run->freeze_fd = -1;
+	run->phase = SC_RUN_READY;
+	r = run->ops->prepare(run, eff);
+	SC_ASSERT((r < 0) == (run->phase == SC_RUN_DONE));
+	if (r < 0)
+		let_go(run, eff);
+	return r;
+}
+
+void sc_action_close(struct sc_action_run *run, const struct sc_effector *eff)
+{
+	if (run->phase != SC_RUN_IDLE)
+		let_go(run, eff);
 	run->phase = SC_RUN_IDLE;
 }
