@@ -260,15 +260,27 @@ struct sc_candidates {
 	uint64_t overflow; /* due pairs that found no room; they are due again next tick */
 };
 
+/* One look at the world: when, and at which slots. */
+struct sc_pass {
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	const uint32_t
+		*slots; /* an early tick: those of them that are members; NULL = all members */
+	uint32_t n;
+};
+
 /*
- * Evaluates condition i against the plan's last tick and steps its pairs: over all members of its
- * scope (slots NULL), or over those of slots[0..n) that are members (an early tick). Appends what
+ * Evaluates condition i against the plan's last tick and steps the pairs of the pass. Appends what
  * is due to out; what found no room comes first the next time. Conditions that are not `evaluated`
- * are skipped. Callable one by one, so that the caller can time each; give each its own room then,
- * or one whose fires are all vetoed takes it all.
+ * are skipped. Called one by one, so that the caller can time each; give each its own room, or one
+ * whose fires are all vetoed takes it all.
  */
-void sc_conditions_eval_one(struct sc_conditions *set, size_t i, uint64_t now_ns,
-			    const uint32_t *slots, uint32_t n, struct sc_candidates *out);
+void sc_conditions_judge(struct sc_conditions *set, size_t i, const struct sc_pass *pass,
+			 struct sc_candidates *out);
+
+/* The same spelled out; for callers that have not gathered a pass. */
+#define sc_conditions_eval_one(set, i, now_ns, slots, n, out) \
+	sc_conditions_judge((set), (i), &(struct sc_pass){(now_ns), (slots), (n)}, (out))
+
 /* What became of a candidate. */
 /* A fire is recorded (automatic or by hand, live or dry-run): the cool-down starts, the pair is
  * `fired`. Returns 0, or -ENOSPC when no pair record is free (counted). */

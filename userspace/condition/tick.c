@@ -147,13 +147,15 @@ static void publish(const struct evaluation *e)
 	stats->unknown_run = e->tally.unknown_run;
 }
 
-void sc_conditions_eval_one(struct sc_conditions *set, size_t i, uint64_t now_ns,
-			    const uint32_t *slots, uint32_t n, struct sc_candidates *out)
+void sc_conditions_judge(struct sc_conditions *set, size_t i, const struct sc_pass *pass,
+			 struct sc_candidates *out)
 {
 	uint32_t chunk[SC_CHUNK];
 	uint8_t truth[SC_CHUNK];
-	struct evaluation e = {.set = set, .i = i, .now_ns = now_ns, .out = out, .is_full = !slots};
-	struct selection sel = {.scopes = sc_plan_scopes(set->plan), .slots = slots, .n = n};
+	struct evaluation e = {
+		.set = set, .i = i, .now_ns = pass->now_ns, .out = out, .is_full = !pass->slots};
+	struct selection sel = {
+		.scopes = sc_plan_scopes(set->plan), .slots = pass->slots, .n = pass->n};
 	uint32_t got;
 
 	SC_ASSERT(i < set->n);
