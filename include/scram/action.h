@@ -288,7 +288,9 @@ struct sc_action_ops {
 /* The one table, by kind. Never NULL. */
 const struct sc_action_ops *sc_action_ops_of(enum sc_action_kind kind);
 
-/* Zeroes the run, copies the request and prepares; returns as ops->prepare. The run must be closed.
+/*
+ * Zeroes the run, copies the request and prepares; returns as ops->prepare. The run must be zeroed,
+ * closed or refused. A refused run is in phase done, holds nothing and needs no close.
  */
 int sc_action_prepare(struct sc_action_run *run, const struct sc_action_request *request,
 		      const struct sc_effector *eff);

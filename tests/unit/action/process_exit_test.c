@@ -156,6 +156,8 @@ Test(process_exit, vanished_target_is_success_at_every_step)
 	w.fake.cgroups[w.web].exists = false;
 	cr_assert_eq(prepare(&w), -ESTALE);
 	expect(&w, SC_ACTION_OUTCOME_GONE, "gone");
+	cr_assert_eq(w.run.phase, SC_RUN_DONE);
+	cr_assert_eq(sc_fake_open_fds(&w.fake), 0);
 
 	setup(&w, 1);
 	cr_assert_eq(prepare(&w), 0);
