@@ -64,6 +64,7 @@ $(B)/obj/userspace/predicate/eval.o $(B)/obj/userspace/signal/snapshot.o $(B)/ob
 $(B)/gen/version.h: FORCE
 	@mkdir -p $(@D); printf '#define SC_VERSION "%s"\n#define SC_COMMIT "%s"\n' $(VERSION) $(COMMIT) >$@.new; \
 	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
 FORCE:
 
 # BPF: kernel types come from the build machine's BTF; CO-RE relocates to the kernel it runs on.

@@ -2,6 +2,7 @@
 /* fire and release: the operations that act, or undo. */
 #include "engine/ops.h"
 
+#include "base/glob.h"
 #include "record/fold.h"
 
 #include <string.h>
@@ -68,8 +69,7 @@ static uint32_t find_target(struct sc_op_call *call, const struct sc_condition *
 			path);
 		return SC_SLOT_NONE;
 	}
-	if (given && c->scope >= 0 &&
-	    !sc_scope_has(sc_plan_scopes(e->plan), (uint32_t)c->scope, slot)) {
+	if (c->spec->scope && !sc_glob_match(c->spec->scope, path)) {
 		sc_op_fail(call, SC_EXIT_USAGE, "%s is outside the scope of %s: %s", path,
 			   c->spec->id, c->spec->scope);
 		return SC_SLOT_NONE;

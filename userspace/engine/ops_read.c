@@ -2,6 +2,7 @@
 /* The operations that only read: conditions, fires, signals, and why. */
 #include "engine/ops.h"
 
+#include "base/glob.h"
 #include "record/fold.h"
 
 #include <inttypes.h>
@@ -264,11 +265,11 @@ static void explain_all(struct sc_op_call *call, size_t condition)
 	uint32_t told = 0;
 
 	for (uint32_t s = 0; s < sc_targets_end(e->targets) && told < WHY_TARGETS_MAX; s++) {
-		bool in_scope = c->scope >= 0 ? sc_scope_has(sc_plan_scopes(e->plan),
-							     (uint32_t)c->scope, s)
-					      : s == e->ports->kernel.root_slot;
+		const struct sc_target *t = sc_targets_get(e->targets, s);
+		bool in_scope = c->spec->scope ? t && sc_glob_match(c->spec->scope, t->path)
+					       : s == e->ports->kernel.root_slot;
 
-		if (!in_scope || !sc_targets_get(e->targets, s))
+		if (!in_scope || !t)
 			continue;
 		explain(call, condition, s);
 		told++;

@@ -72,7 +72,7 @@ static int refuse_blind(const struct sc_engine *e, const struct sc_config *confi
 			continue;
 		sc_str_addf(text,
 			    "%s is live, but %s; make it a dry-run, or set "
-			    "allow_missing_signals: true\n",
+			    "missing_signals: allow\n",
 			    c->spec->id, meta[i].why_not);
 		return -EOPNOTSUPP;
 	}
