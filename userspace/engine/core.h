@@ -72,6 +72,8 @@ struct sc_active {
 
 struct sc_recent {
 	uint64_t at_ns; /* 0 = unused */
+	uint64_t cgroup_id;
+	bool is_last; /* of its condition on this target: the one that counts the target */
 	char condition_id[SC_FIRE_CONDITION_MAX];
 	bool dry_run;
 	bool automatic;

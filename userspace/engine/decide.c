@@ -25,7 +25,7 @@ static enum sc_action_kind kind_of(const struct sc_condition *c, uint32_t rung)
 }
 
 /* Live fires and dry-runs are counted apart: a dry-run is judged like a live one and never stops
- * one. */
+ * one. Another fire on the same target reaches no further: only other targets are counted. */
 static void count_recent(struct sc_engine *e, const char *condition_id, bool dry_run,
 			 struct sc_interlock_facts *facts)
 {
@@ -38,7 +38,8 @@ static void count_recent(struct sc_engine *e, const char *condition_id, bool dry
 
 		if (r->at_ns == 0 || r->at_ns < since || r->dry_run != dry_run)
 			continue;
-		facts->condition.affected += strcmp(r->condition_id, condition_id) == 0;
+		facts->condition.affected += r->is_last && r->cgroup_id != facts->decided_id &&
+					     strcmp(r->condition_id, condition_id) == 0;
 		facts->irreversible_recent += r->automatic && r->irreversible;
 	}
 }
@@ -50,6 +51,7 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
 		facts->condition.affected += e->active[i].stage == SC_ACTIVE_STANDING &&
 					     e->active[i].fire.rung == 0 &&
+					     e->active[i].fire.cgroup_id != facts->decided_id &&
 					     e->now.mono_ns - e->active[i].fire.fired_at_mono_ns >
 						     SC_IRREVERSIBLE_WINDOW_NS &&
 					     strcmp(e->active[i].fire.condition_id, condition_id) ==
@@ -219,12 +221,19 @@ static struct sc_active *rung_before(struct sc_engine *e, const struct sc_fire *
 static void remember(struct sc_engine *e, const struct sc_fire_request *rq,
 		     const struct sc_fire *fire)
 {
-	struct sc_recent *r = &e->recent[e->recent_next++ % SC_RECENT_MAX];
+	struct sc_recent *r;
 
 	if (rq->rung > 0 && sc_action_ops_of(fire->action)->is_reversible)
 		return;
+	for (r = e->recent; r < e->recent + SC_RECENT_MAX; r++)
+		r->is_last = r->is_last &&
+			     (r->cgroup_id != fire->cgroup_id || r->dry_run != fire->dry_run ||
+			      strcmp(r->condition_id, fire->condition_id) != 0);
+	r = &e->recent[e->recent_next++ % SC_RECENT_MAX];
 	*r = (struct sc_recent){
 		.at_ns = e->now.mono_ns,
+		.cgroup_id = fire->cgroup_id,
+		.is_last = true,
 		.dry_run = fire->dry_run,
 		.automatic = rq->asker == SC_ASKER_AUTO,
 		.irreversible = !sc_action_ops_of(fire->action)->is_reversible,
