@@ -146,8 +146,9 @@ unsigned int sc_journal_flush(struct sc_journal *journal);
 /*
  * Appends a seal over the last record and, where copy is not NULL, adds the seal's body to it, for
  * sinks the host cannot rewrite. Send it there once its seq is durable: a witness of a record that
- * a power cut took away looks like a rollback. Returns as sc_journal_append; 0 and nothing to do
- * when the last record is a seal.
+ * a power cut took away looks like a rollback. Returns 0, also when the last record is a seal and
+ * there is nothing to do; -EAGAIN while records are kept in memory; or another -errno. A seal is
+ * never kept: it would speak of the wrong record.
  */
 int sc_journal_seal(struct sc_journal *journal, const struct sc_time *now, struct sc_str *copy);
 
@@ -211,8 +212,8 @@ typedef int sc_record_fn(void *arg, const struct sc_record *record);
  * Calls fn for the records in order, from the newest segment that begins with a whole snapshot and
  * has at least `segments` segments after it (0: as few as possible; UINT32_MAX: from the first
  * record on). Ends without error at a torn tail. Where the chain is broken otherwise it goes on at
- * the next segment. Returns 0, fn's result, -EBADMSG at the end when the chain was broken somewhere,
- * or another -errno.
+ * the next segment. Returns 0, fn's result, -EBADMSG at the end when the chain was broken
+ * somewhere, or another -errno.
  */
 int sc_journal_replay(const char *state_dir, uint32_t segments, sc_record_fn *fn, void *arg);
 

@@ -19,7 +19,7 @@
 #include "record/seal.h"
 #include "record/segment.h"
 
-/* One current, one prepared, and the ones left behind that wait for their last sync. */
+/* One current, one prepared, one parting, and those left behind that wait for their last sync. */
 #define SEGMENTS_MAX 8
 
 struct segment {
@@ -62,6 +62,8 @@ struct sc_journal {
 
 	/* The sync thread's. */
 	struct segment segments[SEGMENTS_MAX];
+	struct segment
+		*parting;  /* left behind and synced, its place not given up yet; NULL: none */
 	uint64_t prepared; /* the greatest segment number made */
 
 	/* Shared. */

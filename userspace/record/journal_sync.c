@@ -44,7 +44,8 @@ static int sync_segment(struct sc_journal *j, struct segment *s)
 /*
  * The loop puts a segment into `closed` before it shows the next one as current. So with seq read
  * first and current second, every record up to seq is in what is current here or in `closed` by
- * now; and since closing is done last, and only here, no descriptor is synced after it was closed.
+ * now. For a moment a segment is in `closed` and current at once; therefore its place is given up
+ * only when the next one has been left behind too.
  */
 static int sync_written(struct sc_journal *j)
 {
@@ -63,7 +64,9 @@ static int sync_written(struct sc_journal *j)
 		int err = left->suspect ? 0 : sync_segment(j, left);
 
 		r = r < 0 ? r : err;
-		sc_close(&left->fd);
+		if (j->parting)
+			sc_close(&j->parting->fd);
+		j->parting = left;
 	}
 	atomic_store(&j->sync_failing, r < 0);
 	if (r < 0)
