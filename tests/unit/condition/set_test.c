@@ -46,6 +46,9 @@ Test(set, unknown_never_fires_and_is_raised_after_50_ticks)
 	world_tick(1);
 	cr_assert_eq(sc_conditions_stats(world.set, 0).unknown_run, 0);
 	cr_assert_not(sc_conditions_stats(world.set, 0).alarm);
+	world_say(a, SC_UNKNOWN);
+	world_tick(1);
+	cr_assert_eq(sc_conditions_stats(world.set, 0).unknown_run, 1, "a run, not a sum");
 }
 
 Test(set, an_early_tick_looks_at_the_named_slots_only)

@@ -227,12 +227,15 @@ Test(interlock, still_true_is_for_what_cannot_be_undone)
 	cr_assert_eq(ask(&facts).answer, SC_ANSWER_PASS);
 }
 
-Test(interlock, cooldown_lets_the_next_rung_through)
+Test(interlock, cooldown_ends_and_lets_the_next_rung_through)
 {
 	struct sc_interlock_facts facts = good_facts();
 
 	facts.last_fire_ns = facts.now_ns;
 	cr_assert_eq(ask(&facts).first, SC_INTERLOCK_COOLDOWN);
+	facts.last_fire_ns = facts.now_ns - facts.cooldown_ns;
+	cr_assert_eq(ask(&facts).answer, SC_ANSWER_PASS, "it ends when it should");
+	facts.last_fire_ns = facts.now_ns;
 	facts.next_rung = true;
 	cr_assert_eq(ask(&facts).answer, SC_ANSWER_PASS);
 }
