@@ -95,6 +95,7 @@ static void seal_and_verify(struct sc_journal **j, const char *dir)
 struct wanted {
 	enum sc_record_kind kind;
 	unsigned int count;
+	size_t n;
 	char numbers[512]; /* the bodies of facts, in order */
 };
 
@@ -103,8 +104,10 @@ static int count_wanted(void *arg, const struct sc_record *record)
 	struct wanted *w = arg;
 
 	w->count += record->kind == w->kind;
-	if (record->kind == SC_RECORD_FACT && strlen(w->numbers) + record->body_len < 511)
-		strncat(w->numbers, record->body, record->body_len);
+	if (record->kind == SC_RECORD_FACT && w->n + record->body_len < sizeof(w->numbers)) {
+		memcpy(w->numbers + w->n, record->body, record->body_len);
+		w->n += record->body_len;
+	}
 	return 0;
 }
 

@@ -160,3 +160,29 @@ void place_copy(const char *from, const char *to)
 			copy_into(from, to, name);
 	}
 }
+
+size_t file_line(const struct file *f, unsigned int n)
+{
+	size_t at = 0;
+
+	while (n-- > 0)
+		at += strcspn(f->data + at, "\n") + 1;
+	return at;
+}
+
+void write_small(const char *dir)
+{
+	struct sc_journal *j = journal_at(dir);
+	struct sc_time now = time_at(2);
+
+	append(j, "{\"n\":1}");
+	append(j, "{\"n\":2}");
+	cr_assert_eq(sc_journal_seal(j, &now, NULL), 0);
+	append(j, "{\"n\":3}");
+	sc_journal_close(&j);
+}
+
+void place_path(char path[static 256], const char *dir, const char *name)
+{
+	snprintf(path, 256, "%s/%s", dir, name);
+}

@@ -43,6 +43,11 @@ void file_done(struct file *file);
 
 /* Bytes up to the NUL room. */
 size_t file_used(const struct file *file);
+/* Start of line number n (from 0), or the end of the last one. */
+size_t file_line(const struct file *file, unsigned int n);
+/* Writes a small journal: 1 header, 2 and 3 facts, 4 seal, 5 fact. */
+void write_small(const char *dir);
+void place_path(char path[static 256], const char *dir, const char *name);
 /* Copies the whole directory. */
 void place_copy(const char *from, const char *to);
 

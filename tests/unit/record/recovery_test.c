@@ -49,64 +49,53 @@ static const struct fire_case freeze_released = {
 static const struct fire_case quarantine = {.action = SC_ACTION_QUARANTINE,
 					    .state = SC_FIRE_INTENT};
 
+static const struct {
+	const char *name;
+	const struct fire_case *fire;
+	const char *boot;
+	bool exists;
+	uint32_t members;
+	uint64_t youngest;
+	bool is_frozen;
+	enum sc_recovery decision;
+} cases[] = {
+	{"all older", &kill_open, HERE, true, 3, FIRED - S, false, SC_RECOVERY_FINISH_KILL},
+	{"all older, sent", &kill_sent, HERE, true, 3, FIRED - S, false, SC_RECOVERY_FINISH_KILL},
+	{"frozen does not matter", &kill_open, HERE, true, 3, FIRED - S, true,
+	 SC_RECOVERY_FINISH_KILL},
+	{"one younger", &kill_open, HERE, true, 3, FIRED + S, false, SC_RECOVERY_NEEDS_OPERATOR},
+	{"as old as the intent", &kill_open, HERE, true, 1, FIRED, false,
+	 SC_RECOVERY_NEEDS_OPERATOR},
+	{"within the grain of /proc", &kill_open, HERE, true, 1, FIRED - SC_RECOVERY_GRAIN_NS,
+	 false, SC_RECOVERY_NEEDS_OPERATOR},
+	{"just outside the grain", &kill_open, HERE, true, 1, FIRED - SC_RECOVERY_GRAIN_NS - 1,
+	 false, SC_RECOVERY_FINISH_KILL},
+	{"start unknown", &kill_open, HERE, true, 1, UINT64_MAX, false, SC_RECOVERY_NEEDS_OPERATOR},
+	{"empty", &kill_sent, HERE, true, 0, 0, false, SC_RECOVERY_EMPTY},
+	{"gone", &kill_open, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
+	{"another boot", &kill_open, OTHER, true, 3, FIRED - S, false, SC_RECOVERY_STALE_BOOT},
+	{"another boot, gone too", &kill_open, OTHER, false, 0, 0, false, SC_RECOVERY_STALE_BOOT},
+	{"done", &kill_done, HERE, true, 3, FIRED + S, false, SC_RECOVERY_NONE},
+	{"done in another boot", &kill_done, OTHER, true, 3, FIRED, false, SC_RECOVERY_NONE},
+	{"rekill stands", &rekill, HERE, true, 3, FIRED + S, false, SC_RECOVERY_KEEP_KILLING},
+	{"rekill of a target that is gone", &rekill, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
+	{"rekill of another boot", &rekill, OTHER, true, 3, FIRED, false, SC_RECOVERY_STALE_BOOT},
+	{"waits for a person", &pending, HERE, true, 3, FIRED - S, false, SC_RECOVERY_NONE},
+	{"freeze not applied yet", &freeze_open, HERE, true, 3, FIRED - S, false,
+	 SC_RECOVERY_FREEZE},
+	{"freeze applied, not recorded", &freeze_open, HERE, true, 3, FIRED - S, true,
+	 SC_RECOVERY_KEEP_FROZEN},
+	{"frozen within its ttl", &freeze_held, HERE, true, 3, FIRED + S, true,
+	 SC_RECOVERY_KEEP_FROZEN},
+	{"frozen past its ttl", &freeze_over, HERE, true, 3, FIRED, true, SC_RECOVERY_THAW},
+	{"frozen without a ttl", &freeze_endless, HERE, true, 3, FIRED, true, SC_RECOVERY_THAW},
+	{"frozen, gone", &freeze_held, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
+	{"released", &freeze_released, HERE, true, 3, FIRED, true, SC_RECOVERY_NONE},
+	{"not built yet", &quarantine, HERE, true, 3, FIRED, false, SC_RECOVERY_NEEDS_OPERATOR},
+};
+
 Test(recovery, decides_by_what_the_host_shows)
 {
-	static const struct {
-		const char *name;
-		const struct fire_case *fire;
-		const char *boot;
-		bool exists;
-		uint32_t members;
-		uint64_t youngest;
-		bool is_frozen;
-		enum sc_recovery decision;
-	} cases[] = {
-		{"all older", &kill_open, HERE, true, 3, FIRED - S, false, SC_RECOVERY_FINISH_KILL},
-		{"all older, sent", &kill_sent, HERE, true, 3, FIRED - S, false,
-		 SC_RECOVERY_FINISH_KILL},
-		{"frozen does not matter", &kill_open, HERE, true, 3, FIRED - S, true,
-		 SC_RECOVERY_FINISH_KILL},
-		{"one younger", &kill_open, HERE, true, 3, FIRED + S, false,
-		 SC_RECOVERY_NEEDS_OPERATOR},
-		{"as old as the intent", &kill_open, HERE, true, 1, FIRED, false,
-		 SC_RECOVERY_NEEDS_OPERATOR},
-		{"within the grain of /proc", &kill_open, HERE, true, 1,
-		 FIRED - SC_RECOVERY_GRAIN_NS, false, SC_RECOVERY_NEEDS_OPERATOR},
-		{"just outside the grain", &kill_open, HERE, true, 1,
-		 FIRED - SC_RECOVERY_GRAIN_NS - 1, false, SC_RECOVERY_FINISH_KILL},
-		{"start unknown", &kill_open, HERE, true, 1, UINT64_MAX, false,
-		 SC_RECOVERY_NEEDS_OPERATOR},
-		{"empty", &kill_sent, HERE, true, 0, 0, false, SC_RECOVERY_EMPTY},
-		{"gone", &kill_open, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
-		{"another boot", &kill_open, OTHER, true, 3, FIRED - S, false,
-		 SC_RECOVERY_STALE_BOOT},
-		{"another boot, gone too", &kill_open, OTHER, false, 0, 0, false,
-		 SC_RECOVERY_STALE_BOOT},
-		{"done", &kill_done, HERE, true, 3, FIRED + S, false, SC_RECOVERY_NONE},
-		{"done in another boot", &kill_done, OTHER, true, 3, FIRED, false,
-		 SC_RECOVERY_NONE},
-		{"rekill stands", &rekill, HERE, true, 3, FIRED + S, false,
-		 SC_RECOVERY_KEEP_KILLING},
-		{"rekill of a target that is gone", &rekill, HERE, false, 0, 0, false,
-		 SC_RECOVERY_GONE},
-		{"rekill of another boot", &rekill, OTHER, true, 3, FIRED, false,
-		 SC_RECOVERY_STALE_BOOT},
-		{"waits for a person", &pending, HERE, true, 3, FIRED - S, false, SC_RECOVERY_NONE},
-		{"freeze not applied yet", &freeze_open, HERE, true, 3, FIRED - S, false,
-		 SC_RECOVERY_FREEZE},
-		{"freeze applied, not recorded", &freeze_open, HERE, true, 3, FIRED - S, true,
-		 SC_RECOVERY_KEEP_FROZEN},
-		{"frozen within its ttl", &freeze_held, HERE, true, 3, FIRED + S, true,
-		 SC_RECOVERY_KEEP_FROZEN},
-		{"frozen past its ttl", &freeze_over, HERE, true, 3, FIRED, true, SC_RECOVERY_THAW},
-		{"frozen without a ttl", &freeze_endless, HERE, true, 3, FIRED, true,
-		 SC_RECOVERY_THAW},
-		{"frozen, gone", &freeze_held, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
-		{"released", &freeze_released, HERE, true, 3, FIRED, true, SC_RECOVERY_NONE},
-		{"not built yet", &quarantine, HERE, true, 3, FIRED, false,
-		 SC_RECOVERY_NEEDS_OPERATOR},
-	};
-
 	for (size_t i = 0; i < SC_ARRAY_SIZE(cases); i++) {
 		struct sc_fire fire = {
 			.boot_id = HERE,
