@@ -3,7 +3,7 @@
 #include "live/action_drive.h"
 
 #include "base/clock.h"
-#include "engine/effector.h"
+#include "wire/effector.h"
 #include "sys/cgroup.h"
 #include "sys/pidfd.h"
 

@@ -124,7 +124,10 @@ static void settle(struct sc_engine *e, struct sc_active *a)
 	sc_strcopy(a->fire.dispatch_result, sizeof(a->fire.dispatch_result), a->run.text);
 	if (!good)
 		sc_strcopy(a->fire.error, sizeof(a->fire.error), a->run.text);
-	(void)sc_records_fire(e, good ? SC_RECORD_FIRE_VERIFIED : SC_RECORD_FIRE_FAILED, &a->fire);
+	/* A freeze that is applied again after a restart has its outcome on record already. */
+	if (!sc_fire_is_closed(a->fire.state))
+		(void)sc_records_fire(e, good ? SC_RECORD_FIRE_VERIFIED : SC_RECORD_FIRE_FAILED,
+				      &a->fire);
 	e->seal_due = true;
 	condition = sc_conditions_find(e->set, a->fire.condition_id);
 	if (condition >= 0)

@@ -36,14 +36,29 @@ static int read_facts(struct sc_engine *e, const struct sc_fire *fire,
 	return r;
 }
 
+/* The effect of a closed fire no longer stands. */
+static void record_over(struct sc_engine *e, struct sc_fire *fire, const char *how)
+{
+	fire->released_at_ns = e->now.real_ns;
+	sc_strcopy(fire->released_by, sizeof(fire->released_by), "agent: reconciled at start");
+	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result), how);
+	(void)sc_records_fire(e, SC_RECORD_FIRE_RELEASED, fire);
+}
+
+/* An open fire gets the outcome that was found; what only stood is over. */
 static void close_fire(struct sc_engine *e, struct sc_fire *fire, enum sc_fire_outcome outcome,
 		       const char *error)
 {
 	bool good = !error;
 
+	if (sc_fire_is_closed(fire->state)) {
+		record_over(e, fire, error ? error : sc_fire_outcome_name(outcome));
+		return;
+	}
 	fire->outcome = outcome;
 	sc_strcopy(fire->error, sizeof(fire->error), error ? error : "");
-	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result), "found by the next start");
+	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result),
+		   "found by the next start");
 	(void)sc_records_fire(e, good ? SC_RECORD_FIRE_VERIFIED : SC_RECORD_FIRE_FAILED, fire);
 }
 
@@ -110,11 +125,7 @@ static void thaw(struct sc_engine *e, struct sc_fire *fire)
 		stand(e, fire);
 		return;
 	}
-	if (!sc_fire_is_closed(fire->state))
-		close_fire(e, fire, SC_OUTCOME_THAWED, NULL);
-	fire->released_at_ns = e->now.real_ns;
-	sc_strcopy(fire->released_by, sizeof(fire->released_by), "agent: reconciled at start");
-	(void)sc_records_fire(e, SC_RECORD_FIRE_RELEASED, fire);
+	record_over(e, fire, "thawed");
 }
 
 static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struct sc_fire *fire)

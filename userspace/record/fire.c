@@ -133,6 +133,8 @@ bool sc_fire_is_standing(const struct sc_fire *fire)
 	if (fire->outcome == SC_OUTCOME_GONE || fire->outcome == SC_OUTCOME_STALE_BOOT ||
 	    fire->outcome == SC_OUTCOME_THAWED)
 		return false;
+	/* A freeze that some tasks would not join is still wished for. */
 	return fire->rekill || fire->outcome == SC_OUTCOME_FROZEN ||
+	       (fire->action == SC_ACTION_FREEZE && fire->outcome == SC_OUTCOME_PARTIAL) ||
 	       fire->outcome == SC_OUTCOME_ISOLATED;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine's ports on the real world: the one place where sys/ and engine/ meet. */
-#include "engine/effector.h"
+#include "wire/effector.h"
 #include "engine/ports.h"
 #include "sys/bpf.h"
 #include "sys/cgroup.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real effector: each operation is one or two calls into sys, and decides nothing but whom
  * never to signal. */
-#include "engine/effector.h"
+#include "wire/effector.h"
 
 #include "base/clock.h"
 #include "base/str.h"
