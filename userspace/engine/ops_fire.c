@@ -190,20 +190,33 @@ void sc_ops_fire_released(struct sc_engine *e, struct sc_active *a, const char *
 	answer(e, a, error ? SC_EXIT_FAILED : SC_EXIT_DONE, error);
 }
 
-/* A fire by id or prefix, or the fire that stands on the cgroup of that path. */
+/* True for the fire of that id or prefix, and for every fire on the cgroup of that path. */
+static bool is_meant(const struct sc_active *a, const char *what)
+{
+	if (a->stage == SC_ACTIVE_FREE)
+		return false;
+	if (what[0] == '/')
+		return strcmp(a->fire.target, what) == 0;
+	return strlen(what) >= 8 && strncmp(a->fire.id, what, strlen(what)) == 0;
+}
+
+/* What stands, a freeze first: its undo takes longest and gives the answer. Without such, what is
+ * under way; NULL = neither. */
 static struct sc_active *find_standing(struct sc_engine *e, const char *what)
 {
+	struct sc_active *found = NULL;
+
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++) {
 		struct sc_active *a = &e->active[i];
 
-		if (a->stage == SC_ACTIVE_FREE)
+		if (!is_meant(a, what))
 			continue;
-		if (what[0] == '/'
-			    ? strcmp(a->fire.target, what) == 0
-			    : strlen(what) >= 8 && strncmp(a->fire.id, what, strlen(what)) == 0)
+		if (a->stage == SC_ACTIVE_STANDING && a->fire.action == SC_ACTION_FREEZE)
 			return a;
+		if (!found || a->stage == SC_ACTIVE_STANDING)
+			found = a;
 	}
-	return NULL;
+	return found;
 }
 
 /* Releasing twice is harmless: what is released already, or never stood, is told as such. */
@@ -237,6 +250,7 @@ void sc_op_release(struct sc_op_call *call)
 
 	if (!what || call->exit != SC_EXIT_DONE)
 		return;
+	by = by ? by : call->principal;
 	a = find_standing(call->e, what);
 	if (!a) {
 		tell_not_standing(call, what);
@@ -246,7 +260,10 @@ void sc_op_release(struct sc_op_call *call)
 		sc_op_fail(call, SC_EXIT_FAILED, "fire %s is under way; try again", a->fire.id);
 		return;
 	}
+	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
+		if (&call->e->active[i] != a && is_meant(&call->e->active[i], what))
+			(void)sc_standing_release(call->e, &call->e->active[i], by);
 	call->is_deferred = true; /* sc_ops_fire_released answers */
 	a->waiter = call->to;
-	(void)sc_standing_release(call->e, a, by ? by : call->principal);
+	(void)sc_standing_release(call->e, a, by);
 }

@@ -15,11 +15,12 @@
  */
 #define LOOK_INTERVAL_NS (100 * SC_NS_PER_MS)
 
-static void forget_frozen(struct sc_engine *e, uint64_t cgroup_id)
+/* What another fire froze is that one's to thaw. */
+static void forget_frozen(struct sc_engine *e, const struct sc_fire *fire)
 {
-	struct sc_frozen *entry = sc_frozen_find(e->frozen, SC_ACTIVE_MAX, cgroup_id);
+	struct sc_frozen *entry = sc_frozen_find(e->frozen, SC_ACTIVE_MAX, fire->cgroup_id);
 
-	if (entry)
+	if (entry && strcmp(entry->fire_id, fire->id) == 0)
 		*entry = (struct sc_frozen){0};
 }
 
@@ -60,7 +61,7 @@ static void release_superseded(struct sc_engine *e, const struct sc_active *kill
 		    strcmp(a->fire.id, killer->fire.supersedes) != 0)
 			continue;
 		record_release(e, a, "agent", "the next rung emptied and thawed it");
-		forget_frozen(e, a->fire.cgroup_id);
+		forget_frozen(e, &a->fire);
 		free_place(e, a);
 	}
 }
@@ -77,7 +78,7 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 		stand(e, a);
 		return;
 	}
-	forget_frozen(e, a->fire.cgroup_id);
+	forget_frozen(e, &a->fire);
 	record_release(e, a, a->released_by,
 		       a->run.outcome == SC_ACTION_OUTCOME_GONE ? "the cgroup is gone" : "thawed");
 	sc_ops_fire_released(e, a, NULL);
@@ -112,7 +113,7 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a)
 		return;
 	}
 	if (a->fire.action == SC_ACTION_FREEZE)
-		forget_frozen(e, a->fire.cgroup_id);
+		forget_frozen(e, &a->fire);
 	if (a->fire.rekill && !is_gone) {
 		a->rekill = (struct sc_standing){.cgroup_id = a->fire.cgroup_id};
 		stand(e, a);
