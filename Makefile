@@ -48,7 +48,7 @@ $(B)/libscram-core.a: $(CORE_OBJS)
 $(B)/libscram.a: $(OTHER_OBJS)
 $(B)/%.a:
 	$(say) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@.new && $(AR) rcs $@.new $^ && mv $@.new $@
 
 $(B)/scram: $(B)/obj/userspace/main.o $(B)/libscram.a $(B)/libscram-core.a
 	$(say) LINK $@

@@ -8,7 +8,7 @@ from tree import Fault
 ROOMS = ("signal", "predicate", "condition", "interlock")
 ALLOWED = re.compile(r"""^(sc_\w+|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail
     |(__)?(mem\w+|str\w+?|rawmem\w+|snprintf|vsnprintf|qsort|bsearch)(_chk)?|__isoc99_\w+|__ctype_b_loc|__errno_location
-    |malloc|calloc|realloc|reallocarray|free
+    |malloc|aligned_alloc|calloc|realloc|reallocarray|free
     |fmaf?|floor|ceil|round|trunc|fabs|exp2?|log2?|pow|fmin|fmax|ldexp|frexp|l?lround|nan|isnan|__isnan
     |__ubsan\w*|__asan\w*)$""", re.X)
 
