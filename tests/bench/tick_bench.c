@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pure part of a tick: 10,000 cgroups, 100 conditions, ten different streams. Once with every counter
- * moving in every tick, once with all standing still. Prints one JSON object per case.
+ * The pure part of a tick: 10,000 cgroups, 100 conditions, ten different streams. Once with every
+ * counter moving in every tick, once with all standing still. Prints one JSON object per case.
  */
 #include "base/clock.h"
 
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS	   16384
-#define TARGETS	   10000
+#define SLOTS      16384
+#define TARGETS    10000
 #define CONDITIONS 100
-#define TICKS	   200
-#define TICK_NS	   (100 * SC_NS_PER_MS)
+#define TICKS      200
+#define TICK_NS    (100 * SC_NS_PER_MS)
 /* Past two windows every bucket is in use. */
 #define WARM_UP 1300
 
@@ -23,10 +23,12 @@ static const char *const templates[] = {
 	"increase(proc.crashes[60s]) >= %u",
 	"increase(proc.unexpected_exits[60s]) > %u and proc.alive > 3",
 	"rate(proc.forks[30s]) > %u",
-	"rate(tcp.connect_failures[30s]) / rate(tcp.connects[30s]) > 50%% and increase(tcp.connects[30s]) >= %u",
+	"rate(tcp.connect_failures[30s]) / rate(tcp.connects[30s]) > 50% and "
+	"increase(tcp.connects[30s]) >= %u",
 	"avg_over(proc.alive[30s]) > %u",
 	"max_over(proc.zombies[60s]) > %u",
-	"psi.memory.full.avg10 > 40%% and mem.current_bytes > 0.9 * mem.max_bytes and proc.alive > %u",
+	"psi.memory.full.avg10 > 40% and mem.current_bytes > 0.9 * mem.max_bytes and proc.alive > "
+	"%u",
 	"count(\"/w/*\", increase(proc.failures[60s]) > 0) >= %u",
 	"increase(tcp.retransmits[60s]) > %u or increase(tcp.resets_received[60s]) > 100",
 	"age(proc.exits) > 30s and proc.alive > %u",
@@ -50,6 +52,27 @@ static void *must(void *p)
 {
 	if (!p)
 		abort();
+	return p;
+}
+
+/* The i-th condition: a template with a threshold of its own in place of %u. NULL: it does not
+ * compile. */
+static struct sc_predicate *condition(struct sc_plan *plan, uint32_t i)
+{
+	const struct sc_predicate_env env = {.plan = plan};
+	const char *template = templates[i % SC_ARRAY_SIZE(templates)];
+	const char *number = strstr(template, "%u");
+	struct sc_predicate *p = NULL;
+	struct sc_diag diag = {0};
+	char buf[256];
+	struct sc_str text;
+
+	sc_str_init(&text, buf, sizeof(buf));
+	sc_str_addn(&text, template, (size_t)(number - template));
+	sc_str_addf(&text, "%u", 1000000 + i);
+	sc_str_add(&text, number + 2);
+	if (sc_predicate_compile(&p, buf, &env, &diag) < 0)
+		fprintf(stderr, "%s: %s\n", buf, diag.text);
 	return p;
 }
 
@@ -79,29 +102,8 @@ static void set_up(struct bench *b)
 		b->nodes[i].born_ns = b->now.mono_ns;
 	}
 	b->plan = must(sc_plan_new(&(struct sc_plan_limits){.slots = SLOTS, .blocks = 131072}));
-	for (uint32_t i = 0; i < CONDITIONS; i++) {
-		struct sc_predicate_env env = {.plan = b->plan};
-		struct sc_diag diag = {0};
-		char text[256];
-
-		/* The templates are literals; the number makes the conditions differ. */
-		snprintf(text, sizeof(text), "%s", templates[i % SC_ARRAY_SIZE(templates)]);
-		struct sc_str s;
-		char out[256];
-		sc_str_init(&s, out, sizeof(out));
-		for (const char *p = text; *p; p++) {
-			if (p[0] == '%' && p[1] == 'u')
-				sc_str_addf(&s, "%u", 1000000 + i), p++;
-			else if (p[0] == '%' && p[1] == '%')
-				sc_str_add(&s, "%"), p++;
-			else
-				sc_str_addn(&s, p, 1);
-		}
-		if (sc_predicate_compile(&b->conditions[i], out, &env, &diag) < 0) {
-			fprintf(stderr, "%s: %s\n", out, diag.text);
-			exit(1);
-		}
-	}
+	for (uint32_t i = 0; i < CONDITIONS; i++)
+		b->conditions[i] = must(condition(b->plan, i));
 	if (sc_plan_start(b->plan, NULL, NULL) < 0)
 		abort();
 	for (uint32_t i = 0; i < TARGETS; i++)
@@ -157,7 +159,7 @@ static int compare_u64(const void *a, const void *b)
 
 static void run(const char *name, bool moves)
 {
-	static struct bench b;
+	struct bench b;
 	uint64_t plan_ns[TICKS], eval_ns[TICKS], all_ns[TICKS];
 	struct sc_plan_stats stats;
 
@@ -184,8 +186,10 @@ static void run(const char *name, bool moves)
 	qsort(eval_ns, TICKS, sizeof(uint64_t), compare_u64);
 	qsort(all_ns, TICKS, sizeof(uint64_t), compare_u64);
 	stats = sc_plan_stats(b.plan);
-	printf("{\"bench\":\"tick-%s\",\"targets\":%d,\"conditions\":%d,\"streams\":%u,\"histories\":%u,"
-	       "\"snapshot_ms_p50\":%.3f,\"eval_ms_p50\":%.3f,\"tick_ms_p50\":%.3f,\"tick_ms_p99\":%.3f,"
+	printf("{\"bench\":\"tick-%s\",\"targets\":%d,\"conditions\":%d,\"streams\":%u,"
+	       "\"histories\":%u,"
+	       "\"snapshot_ms_p50\":%.3f,\"eval_ms_p50\":%.3f,\"tick_ms_p50\":%.3f,\"tick_ms_p99\":"
+	       "%.3f,"
 	       "\"blocks_used\":%u,\"bytes_allocated\":%zu,\"bytes_touched\":%zu}\n",
 	       name, TARGETS, CONDITIONS, stats.streams, stats.histories,
 	       (double)plan_ns[TICKS / 2] / 1e6, (double)eval_ns[TICKS / 2] / 1e6,
