@@ -57,6 +57,7 @@ enum sc_phase {
 struct sc_process {
 	__u64 start_ns; /* CLOCK_BOOTTIME of the leader's start; tells users of one address apart */
 	__u64 state;    /* enum sc_phase << 32 | slot; changes by compare-and-swap only */
+	__u64 seen;     /* pass over the tasks that met it last, or that ran when it was entered */
 };
 
 struct {

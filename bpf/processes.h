@@ -50,6 +50,14 @@ static __always_inline void process_forget(__u64 key, struct sc_process *p)
 	bpf_map_delete_elem(&processes, &key);
 }
 
+static __always_inline __u64 current_pass(void)
+{
+	__u32 zero = 0;
+	struct sc_stats *s = bpf_map_lookup_elem(&stats, &zero);
+
+	return s ? s->tasks_pass : 0;
+}
+
 /* Inserts an entry, over a leftover if need be; counts nothing. 0, -EEXIST or another -errno. */
 static __always_inline long process_insert(struct task_struct *task, enum sc_phase phase,
 					   __u32 slot)
@@ -57,6 +65,7 @@ static __always_inline long process_insert(struct task_struct *task, enum sc_pha
 	struct sc_process new = {
 		.start_ns = task->group_leader->start_boottime,
 		.state = state_of(phase, slot),
+		.seen = current_pass(),
 	};
 	__u64 key = process_key(task);
 	struct sc_process *old;

@@ -36,16 +36,6 @@ static __always_inline struct sc_tasks *tasks_at(__u32 slot, __u64 pass)
 	return t;
 }
 
-/* Userspace learns from it which entries are of the pass that it has just run. */
-static __always_inline void note_pass(__u64 pass)
-{
-	__u32 zero = 0;
-	struct sc_stats *s = bpf_map_lookup_elem(&stats, &zero);
-
-	if (s)
-		s->tasks_pass = pass;
-}
-
 /* Counts a task into its slot and all ancestors; start_ns is 0 unless it leads a living process.
  * Global, so that the verifier checks it once. */
 __noinline int count_task(__u32 slot, __u64 pass, __u64 start_ns, bool dstate)
@@ -67,15 +57,22 @@ __noinline int count_task(__u32 slot, __u64 pass, __u64 start_ns, bool dstate)
 	return 0;
 }
 
+static __always_inline void mark_seen(struct task_struct *leader, __u64 pass)
+{
+	struct sc_process *p = process_find(leader);
+
+	if (p)
+		p->seen = pass;
+}
+
 SEC("iter/task")
 int read_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	__u64 pass = ctx->meta->session_id, start_ns = 0;
+	__u64 pass = current_pass(), start_ns = 0;
 	bool is_leader, dstate;
 	__u32 slot;
 
-	note_pass(pass);
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
 	dstate = (task->__state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
@@ -91,6 +88,36 @@ int read_tasks(struct bpf_iter__task *ctx)
 	} else if (is_leader) {
 		enter_zombie(task, slot);
 	}
+	if (is_leader)
+		mark_seen(task, pass);
 	count_task(slot, pass, start_ns, dstate);
+	return 0;
+}
+
+/*
+ * Takes out the processes that two whole passes have not met: they ended although no tracepoint
+ * said so. That happens when somebody else attaches to or detaches from the same tracepoint at that
+ * moment (seen on 6.18 under virtualisation), and must not leave a process alive, or a zombie, for
+ * ever.
+ */
+SEC("iter/bpf_map_elem")
+int sweep_processes(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct sc_process *p = ctx->value;
+	__u64 *key = ctx->key, signal;
+	__u64 state;
+
+	if (!key || !p || p->seen + 1 >= current_pass())
+		return 0;
+	signal = *key;
+	p = bpf_map_lookup_elem(&processes, &signal);
+	if (!p)
+		return 0;
+	state = p->state;
+	if (state_phase(state) != SC_PHASE_FREE)
+		sc_stat_up(processes_swept);
+	if (state_phase(state) == SC_PHASE_ALIVE)
+		count((__u32)state, proc_exits, 1);
+	process_forget(signal, p);
 	return 0;
 }

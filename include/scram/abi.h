@@ -126,8 +126,9 @@ struct sc_stats {
 				  low */
 	__u64 connects_full;   /* connects whose start could not be remembered: no latency */
 	__u64 events_unplaced; /* events of a supervised cgroup that found no slot */
+	__u64 processes_swept; /* processes whose end or reaping no tracepoint told: noticed late */
 	__u64 slots_taken;     /* cgroups that got a slot of their own, since start */
-	__u64 tasks_pass;      /* the pass that wrote to `tasks` last; it may still run */
+	__u64 tasks_pass; /* userspace: number of the pass over the tasks that runs, or ran last */
 };
 
 enum sc_wake_kind {

@@ -218,16 +218,19 @@ int sc_bpf_pass_cgroups(struct sc_bpf *b)
 
 int sc_bpf_pass_tasks(struct sc_bpf *b)
 {
-	const struct sc_stats *stats = b->mapped[SC_MAP_STATS];
+	struct sc_stats *stats = b->mapped[SC_MAP_STATS];
 	const struct sc_tasks *found = b->mapped[SC_MAP_TASKS];
 	const struct sc_node *nodes = sc_bpf_nodes(b);
 	uint64_t pass;
 	int err;
 
+	pass = stats->tasks_pass + 1;
+	__atomic_store_n(&stats->tasks_pass, pass, __ATOMIC_RELEASE);
 	err = run_iterator(b->read_tasks);
+	if (!err)
+		err = run_iterator(b->sweep);
 	if (err)
 		return err;
-	pass = stats->tasks_pass;
 	for (uint32_t slot = 0; slot < b->options.slots; slot++) {
 		if (!nodes[slot].cgroup_id)
 			continue;

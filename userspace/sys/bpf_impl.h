@@ -10,7 +10,7 @@ struct bpf_link;
 struct bpf_object;
 struct ring_buffer;
 
-#define SC_BPF_LINKS_MAX 16
+#define SC_BPF_LINKS_MAX 24
 
 /* The maps of bpf/maps.h that userspace uses, by the order of their names in bpf.c. */
 enum sc_bpf_map {
@@ -40,7 +40,8 @@ struct sc_bpf {
 	struct bpf_object *objects[SC_BPF_PART_COUNT];
 	struct bpf_link *links[SC_BPF_LINKS_MAX];
 	unsigned int links_n;
-	struct bpf_link *seed_cgroups, *read_cgroups, *read_tasks; /* iterators, among links */
+	struct bpf_link *seed_cgroups, *read_cgroups, *read_tasks,
+		*sweep; /* iterators, among links */
 	uint32_t parts;
 	char reasons[SC_BPF_PART_COUNT][SC_BPF_REASON_MAX];
 

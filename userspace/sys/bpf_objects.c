@@ -237,6 +237,20 @@ static int keep_link(struct sc_bpf *b, struct bpf_link *link)
 	return 0;
 }
 
+/* Attaches an iterator and stores its link in *out. */
+static int attach_iterator(struct sc_bpf *b, struct bpf_object *obj, const char *name,
+			   union bpf_iter_link_info *info, struct bpf_link **out)
+{
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = info,
+			    .link_info_len = info ? sizeof(*info) : 0);
+	int err = keep_link(
+		b, bpf_program__attach_iter(bpf_object__find_program_by_name(obj, name), &opts));
+
+	if (!err)
+		*out = b->links[b->links_n - 1];
+	return err;
+}
+
 /* The order and the directory must be given, or the kernel answers -EINVAL. */
 static int attach_cgroup_iterators(struct sc_bpf *b, struct bpf_object *obj, int root_fd)
 {
@@ -244,20 +258,17 @@ static int attach_cgroup_iterators(struct sc_bpf *b, struct bpf_object *obj, int
 		.cgroup = {.order = BPF_CGROUP_ITER_DESCENDANTS_PRE,
 			   .cgroup_fd = (uint32_t)root_fd},
 	};
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info,
-			    .link_info_len = sizeof(info));
-	int err;
+	int err = attach_iterator(b, obj, "seed_cgroups", &info, &b->seed_cgroups);
 
-	err = keep_link(b, bpf_program__attach_iter(
-				   bpf_object__find_program_by_name(obj, "seed_cgroups"), &opts));
-	if (err)
-		return err;
-	b->seed_cgroups = b->links[b->links_n - 1];
-	err = keep_link(b, bpf_program__attach_iter(
-				   bpf_object__find_program_by_name(obj, "read_cgroups"), &opts));
-	if (!err)
-		b->read_cgroups = b->links[b->links_n - 1];
-	return err;
+	return err ? err : attach_iterator(b, obj, "read_cgroups", &info, &b->read_cgroups);
+}
+
+static int attach_task_iterators(struct sc_bpf *b, struct bpf_object *obj)
+{
+	union bpf_iter_link_info info = {.map = {.map_fd = (uint32_t)b->fds[SC_MAP_PROCESSES]}};
+	int err = attach_iterator(b, obj, "read_tasks", NULL, &b->read_tasks);
+
+	return err ? err : attach_iterator(b, obj, "sweep_processes", &info, &b->sweep);
 }
 
 static int attach(struct sc_bpf *b, enum sc_bpf_part part, struct bpf_object *obj, int root_fd)
@@ -267,14 +278,14 @@ static int attach(struct sc_bpf *b, enum sc_bpf_part part, struct bpf_object *ob
 
 	if (part == SC_BPF_CGROUPS)
 		return attach_cgroup_iterators(b, obj, root_fd);
+	if (part == SC_BPF_TASKS)
+		return attach_task_iterators(b, obj);
 	bpf_object__for_each_program(prog, obj)
 	{
 		err = keep_link(b, bpf_program__attach(prog));
 		if (err)
-			return err;
+			break;
 	}
-	if (part == SC_BPF_TASKS)
-		b->read_tasks = b->links[b->links_n - 1];
 	return err;
 }
 
@@ -317,6 +328,8 @@ void sc_bpf_part_start(struct sc_bpf *b, enum sc_bpf_part part, int root_fd)
 	libbpf_said = NULL;
 	if (err) {
 		detach_after(b, links);
+		if (part == SC_BPF_TASKS)
+			b->read_tasks = b->sweep = NULL;
 		bpf_object__close(obj);
 		explain(b->reasons[part], step, err, &said);
 		return;
