@@ -277,10 +277,6 @@ struct sc_pass {
 void sc_conditions_judge(struct sc_conditions *set, size_t i, const struct sc_pass *pass,
 			 struct sc_candidates *out);
 
-/* The same spelled out; for callers that have not gathered a pass. */
-#define sc_conditions_eval_one(set, i, now_ns, slots, n, out) \
-	sc_conditions_judge((set), (i), &(struct sc_pass){(now_ns), (slots), (n)}, (out))
-
 /* What became of a candidate. */
 /* A fire is recorded (automatic or by hand, live or dry-run): the cool-down starts, the pair is
  * `fired`. Returns 0, or -ENOSPC when no pair record is free (counted). */

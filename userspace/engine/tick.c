@@ -113,9 +113,11 @@ static void judge_and_decide(struct sc_engine *e, const uint32_t *slots, uint32_
 
 	for (size_t i = 0; i < n; i++) {
 		struct sc_candidates due = {.item = e->candidates, .max = SC_CANDIDATES_MAX};
+		/* Per condition: the time moves on with every decision. */
+		struct sc_pass pass = {.now_ns = e->now.mono_ns, .slots = slots, .n = n_slots};
 		uint64_t before = sc_mono_ns();
 
-		sc_conditions_eval_one(e->set, i, e->now.mono_ns, slots, n_slots, &due);
+		sc_conditions_judge(e->set, i, &pass, &due);
 		if (!slots)
 			note_cost(e, i, sc_mono_ns() - before);
 		decide_all(e, &due);
