@@ -65,8 +65,7 @@ struct sc_plan_limits {
 	uint32_t histories; /* different (signal, kind, window): 64 */
 	uint32_t streams;   /* different (function, signal, window): 128 */
 	uint32_t scopes;    /* different globs: 256 */
-	uint32_t
-		blocks; /* histories that move at one time, over all targets: 65536 of 320 bytes */
+	uint32_t blocks; /* histories that move at one time, over all targets: 65536 of 320 bytes */
 };
 
 /*

@@ -329,17 +329,18 @@ static void step(struct machine *m, const struct sc_instruction *i, struct sc_tr
 	}
 }
 
-static struct machine machine_for(const struct sc_predicate *predicate, struct sc_plan *plan,
-				  const uint32_t *slots, uint32_t n)
+static struct machine machine_for(const struct sc_run *run)
 {
-	struct machine m = {.predicate = predicate, .plan = plan, .slots = slots, .n = n};
+	const uint32_t *slots = run->slots;
+	const uint32_t n = run->n;
+	struct machine m = {.predicate = run->predicate, .plan = run->plan, .slots = slots, .n = n};
 	uint32_t broken = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		broken |= slots[i] ^ (slots[0] + i);
 	m.is_run = broken == 0;
 	for (uint32_t i = m.is_run ? n - 1 : 0; i < n; i++)
-		SC_ASSERT(slots[i] < plan->limits.slots);
+		SC_ASSERT(slots[i] < run->plan->limits.slots);
 	return m;
 }
 
@@ -384,7 +385,8 @@ void sc_program_gather(struct sc_predicate *predicate, struct sc_plan *plan)
 		uint32_t n;
 
 		while ((n = sc_scope_fill(plan->scopes, a->scope, &cursor, slots, SC_CHUNK)) > 0) {
-			struct machine m = machine_for(predicate, plan, slots, n);
+			struct machine m = machine_for(&(const struct sc_run){
+				.predicate = predicate, .plan = plan, .slots = slots, .n = n});
 
 			run_range(&m, a->code, NULL);
 			gather_chunk(&gather, &m, a->function->takes_truth);
@@ -394,13 +396,12 @@ void sc_program_gather(struct sc_predicate *predicate, struct sc_plan *plan)
 	predicate->tick = plan->tick;
 }
 
-void sc_program_run(const struct sc_predicate *predicate, struct sc_plan *plan,
-		    const uint32_t *slots, uint32_t n, uint8_t *truth, struct sc_trace *trace)
+void sc_program_run(const struct sc_run *run, uint8_t *truth, struct sc_trace *trace)
 {
-	struct machine m = machine_for(predicate, plan, slots, n);
+	struct machine m = machine_for(run);
 
-	SC_ASSERT(n > 0 && n <= SC_CHUNK && (!trace || n == 1));
-	run_range(&m, predicate->main, trace);
+	SC_ASSERT(run->n > 0 && run->n <= SC_CHUNK && (!trace || run->n == 1));
+	run_range(&m, run->predicate->main, trace);
 	SC_ASSERT(m.truths == 1 && m.numbers == 0);
-	memcpy(truth, truth_at(&m, 0), n);
+	memcpy(truth, truth_at(&m, 0), run->n);
 }

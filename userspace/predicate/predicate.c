@@ -101,9 +101,14 @@ void sc_predicate_eval(struct sc_predicate *predicate, struct sc_plan *plan, con
 {
 	SC_ASSERT(plan == predicate->plan && plan->started);
 	sc_program_gather(predicate, plan);
-	for (uint32_t at = 0; at < n; at += SC_CHUNK)
-		sc_program_run(predicate, plan, slots + at, SC_MIN(n - at, (uint32_t)SC_CHUNK),
-			       truth + at, NULL);
+	for (uint32_t at = 0; at < n; at += SC_CHUNK) {
+		const struct sc_run run = {.predicate = predicate,
+					   .plan = plan,
+					   .slots = slots + at,
+					   .n = SC_MIN(n - at, (uint32_t)SC_CHUNK)};
+
+		sc_program_run(&run, truth + at, NULL);
+	}
 }
 
 /* The term as written, each run of white space as one space. */
@@ -156,12 +161,13 @@ static void fill_operand(const struct sc_predicate *p, uint32_t i, const struct 
 size_t sc_predicate_operands(struct sc_predicate *predicate, struct sc_plan *plan, uint32_t slot,
 			     struct sc_operand *out, size_t max)
 {
+	const struct sc_run run = {.predicate = predicate, .plan = plan, .slots = &slot, .n = 1};
 	struct sc_trace trace = {0};
 	uint8_t truth;
 
 	SC_ASSERT(plan == predicate->plan && plan->started);
 	sc_program_gather(predicate, plan);
-	sc_program_run(predicate, plan, &slot, 1, &truth, &trace);
+	sc_program_run(&run, &truth, &trace);
 	for (uint32_t i = 0; i < predicate->operands_n && i < max; i++)
 		fill_operand(predicate, i, &trace, &out[i]);
 	return predicate->operands_n;

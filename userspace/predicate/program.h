@@ -79,6 +79,13 @@ struct sc_trace {
 /* Computes the aggregates unless that was done since the plan's last tick. */
 void sc_program_gather(struct sc_predicate *predicate, struct sc_plan *plan);
 
-/* Runs the main program for n <= SC_CHUNK slots; trace (may be NULL) only with n == 1. */
-void sc_program_run(const struct sc_predicate *predicate, struct sc_plan *plan,
-		    const uint32_t *slots, uint32_t n, uint8_t *truth, struct sc_trace *trace);
+/* What one run is about; n <= SC_CHUNK. */
+struct sc_run {
+	const struct sc_predicate *predicate;
+	struct sc_plan *plan;
+	const uint32_t *slots;
+	uint32_t n;
+};
+
+/* Runs the main program and writes n truths; trace (may be NULL) only with n == 1. */
+void sc_program_run(const struct sc_run *run, uint8_t *truth, struct sc_trace *trace);

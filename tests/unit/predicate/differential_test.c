@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random conditions, evaluated by walking their tree one target at a time: the machine must agree.
  */
-#include "unit/signal/world.h"
+#include "unit/signal/model.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -133,9 +133,9 @@ struct range {
 	double low, high;
 };
 
-static enum sc_truth walk_truth(const struct tree *t, int i, struct world *w, uint32_t slot);
+static enum sc_truth walk_truth(const struct tree *t, int i, struct model *w, uint32_t slot);
 
-static struct range walk_number(const struct tree *t, int i, struct world *w, uint32_t slot)
+static struct range walk_number(const struct tree *t, int i, struct model *w, uint32_t slot)
 {
 	const struct node *node = &t->nodes[i];
 	struct range r = {node->number, node->number};
@@ -198,7 +198,7 @@ static enum sc_truth compare(enum kind kind, struct range a, struct range b)
 	return all ? SC_TRUE : some ? SC_UNKNOWN : SC_FALSE;
 }
 
-static enum sc_truth walk_truth(const struct tree *t, int i, struct world *w, uint32_t slot)
+static enum sc_truth walk_truth(const struct tree *t, int i, struct model *w, uint32_t slot)
 {
 	const struct node *node = &t->nodes[i];
 	enum sc_truth a, b;
@@ -219,14 +219,14 @@ static enum sc_truth walk_truth(const struct tree *t, int i, struct world *w, ui
 						: SC_UNKNOWN;
 }
 
-static void fill_world(struct world *w, unsigned int *random)
+static void fill_world(struct model *w, unsigned int *random)
 {
 	for (uint32_t slot = 0; slot < TARGETS; slot++) {
 		struct sc_kernel *k = &w->kernel[slot];
 
 		if (rand_r(random) % 10 == 0)
 			continue;
-		world_seeded(w, slot, slot + 1);
+		model_seeded(w, slot, slot + 1);
 		w->counts[slot].proc_alive = rand_r(random) % 6;
 		w->counts[slot].proc_zombies = rand_r(random) % 4;
 		w->counts[slot].proc_forks = rand_r(random) % 6;
@@ -252,7 +252,7 @@ Test(differential, the_machine_agrees_with_a_walk_of_the_tree)
 	unsigned int compared = 0, seen[SC_TRUTH_COUNT] = {0};
 
 	for (unsigned int round = 1; round <= CONDITIONS; round++) {
-		_cleanup_world_ struct world *w = NULL;
+		_cleanup_model_ struct model *w = NULL;
 		_cleanup_predicate_ struct sc_predicate *p = NULL;
 		struct tree t = {.random = round};
 		struct sc_predicate_env env;
@@ -264,7 +264,7 @@ Test(differential, the_machine_agrees_with_a_walk_of_the_tree)
 		grow_truth(&t, 3);
 		sc_str_init(&out, text, sizeof(text));
 		print(&t, 0, &out);
-		w = world_new(&(struct sc_plan_limits){.blocks = 1});
+		w = model_new(&(struct sc_plan_limits){.blocks = 1});
 		env = (struct sc_predicate_env){.plan = w->plan};
 		if (sc_predicate_compile(&p, text, &env, &diag) < 0) {
 			cr_assert(strstr(diag.text, "always") ||
@@ -278,7 +278,7 @@ Test(differential, the_machine_agrees_with_a_walk_of_the_tree)
 		for (uint32_t slot = 0; slot < TARGETS; slot += 3)
 			sc_plan_target_added(w->plan, slot, "/w/x");
 		fill_world(w, &t.random);
-		world_tick(w, MS, TARGETS);
+		model_tick(w, MS, TARGETS);
 		sc_predicate_eval(p, w->plan, w->slots, TARGETS, truth);
 		for (uint32_t slot = 0; slot < TARGETS; slot += 7) {
 			enum sc_truth expected = walk_truth(&t, 0, w, slot);

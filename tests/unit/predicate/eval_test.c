@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unit/signal/world.h"
+#include "unit/signal/model.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #define MEMBERS 5
 
 /* Slots 0 .. 4 under /w, their proc.alive as given; -1 = the slot is free and so unknown. */
-static struct sc_predicate *prepare(struct world *w, const char *text, const int alive[MEMBERS])
+static struct sc_predicate *prepare(struct model *w, const char *text, const int alive[MEMBERS])
 {
 	static const char *const probes[] = {"lateral"};
 	const struct sc_predicate_env env = {.plan = w->plan, .probes = probes, .probes_n = 1};
@@ -21,14 +21,14 @@ static struct sc_predicate *prepare(struct world *w, const char *text, const int
 		sc_plan_target_added(w->plan, slot, "/w/x");
 		if (alive[slot] < 0)
 			continue;
-		world_seeded(w, slot, slot + 1);
+		model_seeded(w, slot, slot + 1);
 		w->counts[slot].proc_alive = alive[slot];
 	}
-	world_tick(w, MS, 10);
+	model_tick(w, MS, 10);
 	return p;
 }
 
-static enum sc_truth truth_of(struct world *w, struct sc_predicate *p, uint32_t slot)
+static enum sc_truth truth_of(struct model *w, struct sc_predicate *p, uint32_t slot)
 {
 	uint8_t truth = SC_TRUTH_COUNT;
 
@@ -74,7 +74,7 @@ Test(eval, truths_combine_as_kleene_says)
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
-		_cleanup_world_ struct world *w = world_new(NULL);
+		_cleanup_model_ struct model *w = model_new(NULL);
 		_cleanup_predicate_ struct sc_predicate *p = prepare(w, rows[i].text,
 								     (int[MEMBERS]){4, 0, 0, 0, 0});
 
@@ -133,7 +133,7 @@ Test(eval, aggregates_are_as_certain_as_their_members_allow)
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
-		_cleanup_world_ struct world *w = world_new(NULL);
+		_cleanup_model_ struct model *w = model_new(NULL);
 		_cleanup_predicate_ struct sc_predicate *p = prepare(w, rows[i].text,
 								     rows[i].alive);
 
@@ -143,52 +143,52 @@ Test(eval, aggregates_are_as_certain_as_their_members_allow)
 
 Test(eval, aggregates_follow_ticks_and_members)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_predicate_ struct sc_predicate *p = prepare(
 		w, "count(\"/w/*\", proc.alive > 0) >= 2", (int[MEMBERS]){1, 1, 0, 0, 0});
 
 	cr_expect_eq(truth_of(w, p, 0), SC_TRUE);
 	w->counts[0].proc_alive = 0;
 	cr_expect_eq(truth_of(w, p, 0), SC_TRUE, "the snapshot stands");
-	world_tick(w, MS, 10);
+	model_tick(w, MS, 10);
 	cr_expect_eq(truth_of(w, p, 0), SC_FALSE);
 	w->counts[0].proc_alive = 1;
 	sc_plan_target_removed(w->plan, 1);
-	world_tick(w, MS, 10);
+	model_tick(w, MS, 10);
 	cr_expect_eq(truth_of(w, p, 0), SC_FALSE, "one left");
 }
 
 Test(eval, any_order_of_slots_gives_the_same)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_predicate_ struct sc_predicate *p = prepare(
 		w, "proc.alive > 500 and proc.forks < 900", (int[MEMBERS]){0});
-	uint32_t scattered[WORLD_SLOTS];
-	uint8_t straight[WORLD_SLOTS], other[WORLD_SLOTS];
+	uint32_t scattered[MODEL_SLOTS];
+	uint8_t straight[MODEL_SLOTS], other[MODEL_SLOTS];
 
-	for (uint32_t slot = 0; slot < WORLD_SLOTS; slot++) {
-		world_seeded(w, slot, slot + 1);
+	for (uint32_t slot = 0; slot < MODEL_SLOTS; slot++) {
+		model_seeded(w, slot, slot + 1);
 		w->counts[slot].proc_alive = w->counts[slot].proc_forks = slot;
-		scattered[slot] = slot * 5 % WORLD_SLOTS;
+		scattered[slot] = slot * 5 % MODEL_SLOTS;
 	}
-	world_tick(w, MS, WORLD_SLOTS);
-	sc_predicate_eval(p, w->plan, w->slots, WORLD_SLOTS, straight);
-	sc_predicate_eval(p, w->plan, scattered, WORLD_SLOTS, other);
-	for (uint32_t i = 0; i < WORLD_SLOTS; i++) {
+	model_tick(w, MS, MODEL_SLOTS);
+	sc_predicate_eval(p, w->plan, w->slots, MODEL_SLOTS, straight);
+	sc_predicate_eval(p, w->plan, scattered, MODEL_SLOTS, other);
+	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		cr_assert_eq(straight[i], i > 500 && i < 900);
 		cr_assert_eq(other[i], straight[scattered[i]]);
 	}
 	/* Odd lengths at odd places, up to the very last slot. */
-	for (uint32_t from = WORLD_SLOTS - 9; from < WORLD_SLOTS; from++) {
-		sc_predicate_eval(p, w->plan, w->slots + from, WORLD_SLOTS - from, other);
-		for (uint32_t i = from; i < WORLD_SLOTS; i++)
+	for (uint32_t from = MODEL_SLOTS - 9; from < MODEL_SLOTS; from++) {
+		sc_predicate_eval(p, w->plan, w->slots + from, MODEL_SLOTS - from, other);
+		for (uint32_t i = from; i < MODEL_SLOTS; i++)
 			cr_assert_eq(other[i - from], straight[i]);
 	}
 }
 
 Test(operands, show_each_comparison_with_its_numbers)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_predicate_ struct sc_predicate *p = prepare(
 		w,
 		"increase( proc.forks[60s] )\n >= 3 and (3 > proc.alive or mem.current_bytes > "
@@ -224,7 +224,7 @@ Test(operands, show_each_comparison_with_its_numbers)
 
 Test(operands, long_text_is_cut_and_says_so)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_predicate_ struct sc_predicate *p = prepare(
 		w,
 		"proc.alive + proc.forks + proc.execs + proc.exits + proc.crashes + proc.kills + "
@@ -239,19 +239,19 @@ Test(operands, long_text_is_cut_and_says_so)
 
 Test(eval, does_not_allocate)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_predicate_ struct sc_predicate *p = prepare(
 		w,
 		"count(\"/w/*\", proc.alive > 0) > 1 and proc.alive / 2 > 1 or "
 		"increase(proc.forks[1m]) > 2",
 		(int[MEMBERS]){4, 1, 0, 0, 0});
 	struct sc_operand operands[4];
-	uint8_t truth[WORLD_SLOTS];
+	uint8_t truth[MODEL_SLOTS];
 	uint64_t before = allocations();
 
 	for (int i = 0; i < 10; i++) {
-		world_tick(w, 100 * MS, WORLD_SLOTS);
-		sc_predicate_eval(p, w->plan, w->slots, WORLD_SLOTS, truth);
+		model_tick(w, 100 * MS, MODEL_SLOTS);
+		sc_predicate_eval(p, w->plan, w->slots, MODEL_SLOTS, truth);
 		sc_predicate_operands(p, w->plan, 3, operands, 4);
 	}
 	cr_expect_eq(allocations(), before);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "signal/psi.h"
-#include "unit/signal/world.h"
+#include "unit/signal/model.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-static double value(struct world *w, enum sc_signal signal, uint32_t slot)
+static double value(struct model *w, enum sc_signal signal, uint32_t slot)
 {
 	return sc_plan_signal_value(w->plan, signal, slot);
 }
 
-static void watch(struct world *w, const enum sc_signal *signals, size_t n)
+static void watch(struct model *w, const enum sc_signal *signals, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		sc_plan_add_signal(w->plan, signals[i]);
@@ -21,50 +21,50 @@ static void watch(struct world *w, const enum sc_signal *signals, size_t n)
 
 Test(snapshot, a_free_slot_is_unknown)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_forks}, 1);
 	w->counts[0].proc_forks = 5;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect(isnan(value(w, SC_SIG_proc_forks, 0)));
-	world_seeded(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_seeded(w, 0, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_forks, 0), 5);
 	cr_expect(isnan(value(w, SC_SIG_proc_execs, 0)), "not declared");
-	cr_expect(isnan(value(w, SC_SIG_proc_forks, WORLD_SLOTS)), "out of range");
+	cr_expect(isnan(value(w, SC_SIG_proc_forks, MODEL_SLOTS)), "out of range");
 }
 
 Test(snapshot, values_stand_still_between_ticks)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_forks}, 1);
-	world_seeded(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_seeded(w, 0, 1);
+	model_tick(w, MS, 1);
 	w->counts[0].proc_forks = 5;
 	cr_expect_eq(value(w, SC_SIG_proc_forks, 0), 0);
 }
 
 Test(snapshot, negative_gauges_are_zero)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_alive}, 1);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->counts[0].proc_alive = -1;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_alive, 0), 0);
 }
 
 Test(snapshot, a_missing_feature_makes_its_signals_unknown)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_forks, SC_SIG_oom_kills, SC_SIG_agent_targets}, 3);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->source.features = SC_FEATURE_BIT(SC_FEATURE_PROC);
 	w->source.agent[SC_SIG_agent_targets] = 12;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_forks, 0), 0);
 	cr_expect(isnan(value(w, SC_SIG_oom_kills, 0)));
 	cr_expect_eq(value(w, SC_SIG_agent_targets, 0), 12);
@@ -73,33 +73,33 @@ Test(snapshot, a_missing_feature_makes_its_signals_unknown)
 
 Test(snapshot, established_is_known_only_from_birth)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_tcp_established}, 1);
-	world_seeded(w, 0, 1);
-	world_born(w, 1, 2);
+	model_seeded(w, 0, 1);
+	model_born(w, 1, 2);
 	w->counts[0].tcp_established = w->counts[1].tcp_established = 3;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect(isnan(value(w, SC_SIG_tcp_established, 0)));
 	cr_expect_eq(value(w, SC_SIG_tcp_established, 1), 3);
 }
 
 Test(snapshot, kernel_values_go_stale_by_age)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_mem_current_bytes, SC_SIG_mem_max_bytes}, 2);
-	world_seeded(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_seeded(w, 0, 1);
+	model_tick(w, MS, 1);
 	cr_expect(isnan(value(w, SC_SIG_mem_current_bytes, 0)), "never read");
 	w->kernel[0] = (struct sc_kernel){
 		.pass_ns = w->now.mono_ns, .flags = SC_KERNEL_MEMORY, .mem_current_pages = 3};
-	world_tick(w, SC_KERNEL_STALE_NS, 1);
+	model_tick(w, SC_KERNEL_STALE_NS, 1);
 	cr_expect_eq(value(w, SC_SIG_mem_current_bytes, 0), 3 * 4096);
 	cr_expect(isnan(value(w, SC_SIG_mem_max_bytes, 0)), "no limit set");
 	cr_expect_eq(sc_source_age_ns(&w->source, &w->now, 0, SC_SIG_mem_max_bytes),
 		     SC_KERNEL_STALE_NS);
-	world_tick(w, 1, 1);
+	model_tick(w, 1, 1);
 	cr_expect(isnan(value(w, SC_SIG_mem_current_bytes, 0)));
 	cr_expect_eq(sc_source_age_ns(&w->source, &w->now, 1, SC_SIG_mem_max_bytes), UINT64_MAX);
 	cr_expect_eq(sc_source_age_ns(&w->source, &w->now, 0, SC_SIG_proc_forks), 0);
@@ -107,36 +107,36 @@ Test(snapshot, kernel_values_go_stale_by_age)
 
 Test(snapshot, tasks_of_a_running_pass_keep_their_former_value)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_dstate, SC_SIG_proc_oldest_s}, 2);
-	world_seeded(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_seeded(w, 0, 1);
+	model_tick(w, MS, 1);
 	cr_expect(isnan(value(w, SC_SIG_proc_dstate, 0)), "no pass yet");
 	w->tasks[0] = (struct sc_tasks){
 		.pass = 1, .dstate = 4, .oldest_start_ns = w->now.boot_ns - 30 * SECOND};
 	w->source.tasks_pass = 1;
 	w->source.tasks_pass_ns = w->now.mono_ns;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_dstate, 0), 4);
 	cr_expect_eq(value(w, SC_SIG_proc_oldest_s, 0), 30);
 	w->tasks[0] = (struct sc_tasks){.pass = 2, .dstate = 1};
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_dstate, 0), 4, "half counted");
 	w->source.tasks_pass = 2;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_dstate, 0), 1);
 	w->source.tasks_pass = 3;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_dstate, 0), 0, "no process was found");
-	world_tick(w, SC_TASKS_STALE_NS, 1);
+	model_tick(w, SC_TASKS_STALE_NS, 1);
 	cr_expect(isnan(value(w, SC_SIG_proc_dstate, 0)), "stale");
 }
 
 Test(snapshot, every_pressure_signal_reads_its_own_field)
 {
 	for (int s = SC_SIG_psi_cpu_some_avg10; s <= SC_SIG_psi_io_full_total_us; s++) {
-		_cleanup_world_ struct world *w = world_new(NULL);
+		_cleanup_model_ struct model *w = model_new(NULL);
 		const char *name = sc_signal_info((enum sc_signal)s)->name;
 		int resource = strstr(name, "cpu")      ? SC_PSI_CPU
 			       : strstr(name, "memory") ? SC_PSI_MEMORY
@@ -146,7 +146,7 @@ Test(snapshot, every_pressure_signal_reads_its_own_field)
 							  : &k->psi_full[resource];
 		double expected = 0.5;
 
-		world_seeded(w, 0, 1);
+		model_seeded(w, 0, 1);
 		k->flags = SC_KERNEL_PSI;
 		k->pass_ns = k->psi_updated_ns = w->now.mono_ns;
 		if (strstr(name, "total")) {
@@ -195,58 +195,58 @@ Test(psi, averages_decay_while_nothing_updates_them)
 
 Test(snapshot, another_cgroup_in_the_slot_begins_anew)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	int stream = sc_plan_add_stream(w->plan, SC_WINDOW_INCREASE, SC_SIG_proc_forks,
 					10 * SECOND);
 
 	cr_assert_eq(sc_plan_start(w->plan, NULL, NULL), 0);
-	world_tick(w, MS, 1);
-	world_born(w, 0, 1);
+	model_tick(w, MS, 1);
+	model_born(w, 0, 1);
 	w->counts[0].proc_forks = 7;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(sc_plan_stream_value(w->plan, (uint32_t)stream, 0), 7);
-	world_born(w, 0, 2);
+	model_born(w, 0, 2);
 	w->counts[0].proc_forks = 2;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(sc_plan_stream_value(w->plan, (uint32_t)stream, 0), 2);
 	cr_expect_eq(sc_plan_stats(w->plan).replaced, 1);
 	cr_expect_eq(sc_plan_stats(w->plan).backwards, 0, "not the same counter");
 	w->nodes[0].cgroup_id = 0;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect(isnan(sc_plan_stream_value(w->plan, (uint32_t)stream, 0)));
 	cr_expect_eq(sc_plan_stats(w->plan).blocks_used, 0);
 }
 
 Test(snapshot, a_counter_that_goes_backwards_begins_anew_and_is_counted)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	int stream = sc_plan_add_stream(w->plan, SC_WINDOW_INCREASE, SC_SIG_proc_forks,
 					10 * SECOND);
 
 	cr_assert_eq(sc_plan_start(w->plan, NULL, NULL), 0);
-	world_seeded(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_seeded(w, 0, 1);
+	model_tick(w, MS, 1);
 	w->counts[0].proc_forks = 9;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(sc_plan_stream_value(w->plan, (uint32_t)stream, 0), 9);
 	w->counts[0].proc_forks = 4;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(sc_plan_stream_value(w->plan, (uint32_t)stream, 0), 0);
 	w->counts[0].proc_forks = 5;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(sc_plan_stream_value(w->plan, (uint32_t)stream, 0), 1);
 	cr_expect_eq(sc_plan_stats(w->plan).backwards, 1);
 }
 
 Test(snapshot, an_early_tick_moves_only_its_slots)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t early = 1;
 
 	watch(w, (enum sc_signal[]){SC_SIG_proc_forks}, 1);
-	world_seeded(w, 0, 1);
-	world_seeded(w, 1, 2);
-	world_tick(w, MS, 2);
+	model_seeded(w, 0, 1);
+	model_seeded(w, 1, 2);
+	model_tick(w, MS, 2);
 	w->counts[0].proc_forks = w->counts[1].proc_forks = 3;
 	sc_plan_tick(w->plan, &w->source, &w->now, &early, 1);
 	cr_expect_eq(value(w, SC_SIG_proc_forks, 0), 0);
@@ -255,7 +255,7 @@ Test(snapshot, an_early_tick_moves_only_its_slots)
 
 Test(plan, equal_declarations_are_one_and_limits_hold)
 {
-	_cleanup_world_ struct world *w = world_new(
+	_cleanup_model_ struct model *w = model_new(
 		&(struct sc_plan_limits){.histories = 2, .streams = 3, .scopes = 1});
 	struct sc_plan *p = w->plan;
 

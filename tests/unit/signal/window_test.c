@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "signal/window.h"
-#include "unit/signal/world.h"
+#include "unit/signal/model.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 #define WINDOW (6 * SECOND)
 #define BUCKET (WINDOW / SC_BUCKETS)
 
-static uint32_t declare(struct world *w, enum sc_window_function function, enum sc_signal signal)
+static uint32_t declare(struct model *w, enum sc_window_function function, enum sc_signal signal)
 {
 	int stream = sc_plan_add_stream(w->plan, function, signal, WINDOW);
 
@@ -18,30 +18,30 @@ static uint32_t declare(struct world *w, enum sc_window_function function, enum 
 	return (uint32_t)stream;
 }
 
-static void start(struct world *w)
+static void start(struct model *w)
 {
 	cr_assert_eq(sc_plan_start(w->plan, NULL, NULL), 0);
 }
 
-static double at(struct world *w, uint32_t stream, uint32_t slot)
+static double at(struct model *w, uint32_t stream, uint32_t slot)
 {
 	return sc_plan_stream_value(w->plan, stream, slot);
 }
 
 Test(window, growth_begins_at_birth_or_at_the_seed)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 	uint32_t rate = declare(w, SC_WINDOW_RATE, SC_SIG_proc_crashes);
 
 	start(w);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->counts[0].proc_crashes = 100;
-	world_tick(w, MS, 2);
-	world_born(w, 1, 2);
+	model_tick(w, MS, 2);
+	model_born(w, 1, 2);
 	w->counts[1].proc_crashes = 3;
 	w->counts[0].proc_crashes = 103;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect_eq(at(w, increase, 0), 3, "from its seed");
 	cr_expect_eq(at(w, increase, 1), 3, "from 0");
 	cr_expect_float_eq(at(w, rate, 1), 3 / 6.0, 1e-12, "not extrapolated over a life of 1 ms");
@@ -49,30 +49,30 @@ Test(window, growth_begins_at_birth_or_at_the_seed)
 
 Test(window, growth_of_a_birth_before_the_history_counts_from_first_sight)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 
 	start(w);
-	world_born(w, 0, 1);
+	model_born(w, 0, 1);
 	w->counts[0].proc_crashes = 9;
-	world_tick(w, BUCKET + 1, 1);
+	model_tick(w, BUCKET + 1, 1);
 	cr_expect_eq(at(w, increase, 0), 0, "when these happened is not known");
 }
 
 Test(window, an_event_leaves_between_w_and_one_bucket_more)
 {
 	for (uint64_t phase = 0; phase < BUCKET; phase += BUCKET / 7) {
-		_cleanup_world_ struct world *w = world_new(NULL);
+		_cleanup_model_ struct model *w = model_new(NULL);
 		uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 
 		start(w);
-		world_seeded(w, 0, 1);
-		world_tick(w, phase + 1, 1);
+		model_seeded(w, 0, 1);
+		model_tick(w, phase + 1, 1);
 		w->counts[0].proc_crashes++;
-		world_tick(w, 1, 1);
-		world_tick(w, WINDOW, 1);
+		model_tick(w, 1, 1);
+		model_tick(w, WINDOW, 1);
 		cr_expect_eq(at(w, increase, 0), 1, "phase %lu: still within W", phase);
-		world_tick(w, BUCKET, 1);
+		model_tick(w, BUCKET, 1);
 		cr_expect_eq(at(w, increase, 0), 0, "phase %lu", phase);
 		cr_expect_eq(sc_plan_stats(w->plan).blocks_used, 0, "flat again: given back");
 	}
@@ -80,181 +80,181 @@ Test(window, an_event_leaves_between_w_and_one_bucket_more)
 
 Test(window, gauges_are_unknown_until_their_window_was_seen)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t streams[] = {declare(w, SC_WINDOW_AVG, SC_SIG_proc_alive),
 			      declare(w, SC_WINDOW_MAX, SC_SIG_proc_alive),
 			      declare(w, SC_WINDOW_MIN, SC_SIG_proc_alive)};
 
 	start(w);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->counts[0].proc_alive = 4;
-	world_tick(w, MS, 2);
-	world_born(w, 1, 2);
+	model_tick(w, MS, 2);
+	model_born(w, 1, 2);
 	w->counts[1].proc_alive = 4;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	for (size_t i = 0; i < SC_ARRAY_SIZE(streams); i++) {
 		cr_expect(isnan(at(w, streams[i], 0)), "its past is not known");
 		cr_expect_eq(at(w, streams[i], 1), 4, "its whole life is known");
 	}
-	world_tick(w, WINDOW - MS, 2);
+	model_tick(w, WINDOW - MS, 2);
 	for (size_t i = 0; i < SC_ARRAY_SIZE(streams); i++)
 		cr_expect_eq(at(w, streams[i], 0), 4);
 }
 
 Test(window, an_unknown_value_is_a_gap_and_not_a_zero)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t lowest = declare(w, SC_WINDOW_MIN, SC_SIG_proc_alive);
 	uint32_t average = declare(w, SC_WINDOW_AVG, SC_SIG_proc_alive);
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_forks);
 
 	start(w);
-	world_tick(w, MS, 1);
-	world_born(w, 0, 1);
+	model_tick(w, MS, 1);
+	model_born(w, 0, 1);
 	w->counts[0].proc_alive = 8;
-	world_tick(w, MS, 1);
-	world_tick(w, SECOND, 1);
+	model_tick(w, MS, 1);
+	model_tick(w, SECOND, 1);
 	w->source.features = 0;
-	world_tick(w, SECOND, 1);
+	model_tick(w, SECOND, 1);
 	cr_expect(isnan(at(w, lowest, 0)));
 	cr_expect(isnan(at(w, increase, 0)));
 	w->source.features = UINT32_MAX;
 	w->counts[0].proc_forks = 5;
 	w->counts[0].proc_alive = 12;
-	world_tick(w, SECOND, 1);
+	model_tick(w, SECOND, 1);
 	cr_expect_eq(at(w, lowest, 0), 8, "the last value before the gap is within W");
 	cr_expect_eq(at(w, average, 0), 8, "the gap weighs nothing");
 	cr_expect_eq(at(w, increase, 0), 5, "a counter loses nothing");
-	world_tick(w, WINDOW - SECOND, 1);
+	model_tick(w, WINDOW - SECOND, 1);
 	cr_expect_eq(at(w, lowest, 0), 12);
 }
 
 Test(window, changes_and_age_follow_the_value)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t changes = declare(w, SC_WINDOW_CHANGES, SC_SIG_proc_alive);
 	uint32_t age = declare(w, SC_WINDOW_AGE, SC_SIG_proc_alive);
 
 	start(w);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->counts[0].proc_alive = 1;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(at(w, changes, 0), 0, "the first value is no change");
 	cr_expect_eq(at(w, age, 0), 0);
-	world_tick(w, SECOND, 1);
+	model_tick(w, SECOND, 1);
 	cr_expect_eq(at(w, age, 0), SECOND);
 	for (int i = 0; i < 3; i++) {
 		w->counts[0].proc_alive ^= 2;
-		world_tick(w, SECOND, 1);
+		model_tick(w, SECOND, 1);
 	}
 	cr_expect_eq(at(w, changes, 0), 3);
 	cr_expect_eq(at(w, age, 0), 0);
-	world_tick(w, WINDOW + BUCKET, 1);
+	model_tick(w, WINDOW + BUCKET, 1);
 	cr_expect_eq(at(w, changes, 0), 0);
 	cr_expect_eq(at(w, age, 0), WINDOW + BUCKET);
 }
 
 Test(window, age_of_a_value_that_never_moved_counts_from_birth)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t age = declare(w, SC_WINDOW_AGE, SC_SIG_proc_exits);
 
 	start(w);
-	world_tick(w, MS, 1);
-	world_born(w, 0, 1);
-	world_tick(w, 5 * MS, 1);
+	model_tick(w, MS, 1);
+	model_born(w, 0, 1);
+	model_tick(w, 5 * MS, 1);
 	cr_expect_eq(at(w, age, 0), 5 * MS);
 }
 
 Test(window, without_a_free_block_the_window_is_unknown_until_w_has_passed)
 {
-	_cleanup_world_ struct world *w = world_new(&(struct sc_plan_limits){.blocks = 2});
+	_cleanup_model_ struct model *w = model_new(&(struct sc_plan_limits){.blocks = 2});
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 
 	start(w);
 	for (uint32_t slot = 0; slot < 3; slot++)
-		world_seeded(w, slot, slot + 1);
-	world_tick(w, MS, 3);
+		model_seeded(w, slot, slot + 1);
+	model_tick(w, MS, 3);
 	for (uint32_t slot = 0; slot < 3; slot++)
 		w->counts[slot].proc_crashes++;
-	world_tick(w, MS, 3);
+	model_tick(w, MS, 3);
 	cr_expect_eq(at(w, increase, 0), 1);
 	cr_expect_eq(at(w, increase, 1), 1);
 	cr_expect(isnan(at(w, increase, 2)), "never a number that is too low");
 	cr_expect_eq(sc_plan_stats(w->plan).blocks_exhausted, 1);
-	world_tick(w, WINDOW, 3);
+	model_tick(w, WINDOW, 3);
 	cr_expect(isnan(at(w, increase, 2)));
-	world_tick(w, BUCKET + 1, 3);
+	model_tick(w, BUCKET + 1, 3);
 	cr_expect_eq(at(w, increase, 2), 0, "what was lost has left the window");
 	w->counts[2].proc_crashes++;
-	world_tick(w, MS, 3);
+	model_tick(w, MS, 3);
 	cr_expect_eq(at(w, increase, 2), 1);
 }
 
 Test(window, after_a_loss_a_block_is_complete_only_once_w_has_passed)
 {
-	_cleanup_world_ struct world *w = world_new(&(struct sc_plan_limits){.blocks = 1});
+	_cleanup_model_ struct model *w = model_new(&(struct sc_plan_limits){.blocks = 1});
 	uint32_t highest = declare(w, SC_WINDOW_MAX, SC_SIG_proc_alive);
 
 	start(w);
-	world_tick(w, MS, 2);
-	world_born(w, 0, 1);
-	world_born(w, 1, 2);
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
+	model_born(w, 0, 1);
+	model_born(w, 1, 2);
+	model_tick(w, MS, 2);
 	w->counts[0].proc_alive = w->counts[1].proc_alive = 9;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect(isnan(at(w, highest, 1)));
 	w->nodes[0].cgroup_id = 0;
 	w->counts[1].proc_alive = 2;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect(isnan(at(w, highest, 1)), "it was 9, which nobody remembers");
-	world_tick(w, WINDOW - MS, 2);
+	model_tick(w, WINDOW - MS, 2);
 	cr_expect(isnan(at(w, highest, 1)));
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect_eq(at(w, highest, 1), 2);
 }
 
 Test(window, reset_forgets_everything_before_it)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 	uint32_t highest = declare(w, SC_WINDOW_MAX, SC_SIG_proc_alive);
 
 	start(w);
-	world_tick(w, MS, 1);
-	world_born(w, 0, 1);
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
+	model_born(w, 0, 1);
+	model_tick(w, MS, 1);
 	w->counts[0].proc_crashes = 5;
 	w->counts[0].proc_alive = 7;
-	world_tick(w, SECOND, 1);
+	model_tick(w, SECOND, 1);
 	cr_expect_eq(at(w, increase, 0), 5);
 	sc_plan_reset_windows(w->plan);
-	world_tick(w, SECOND, 1);
+	model_tick(w, SECOND, 1);
 	cr_expect_eq(at(w, increase, 0), 0);
 	cr_expect(isnan(at(w, highest, 0)));
 	cr_expect_eq(sc_plan_stats(w->plan).blocks_used, 0);
 	w->counts[0].proc_crashes++;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_eq(at(w, increase, 0), 1);
 }
 
 Test(window, a_new_plan_adopts_equal_history_and_nothing_else)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_(sc_plan_free) struct sc_plan *old = NULL;
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 	int adopted, longer, adopted_highest;
 
 	declare(w, SC_WINDOW_MAX, SC_SIG_proc_alive);
 	start(w);
-	world_seeded(w, 0, 1);
+	model_seeded(w, 0, 1);
 	w->counts[0].proc_alive = 3;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	w->counts[0].proc_crashes = 5;
 	w->counts[0].proc_alive = 1;
-	world_tick(w, WINDOW - MS, 1);
+	model_tick(w, WINDOW - MS, 1);
 	old = w->plan;
-	w->plan = sc_plan_new(&(struct sc_plan_limits){.slots = WORLD_SLOTS});
+	w->plan = sc_plan_new(&(struct sc_plan_limits){.slots = MODEL_SLOTS});
 	longer = sc_plan_add_stream(w->plan, SC_WINDOW_INCREASE, SC_SIG_proc_crashes, 2 * WINDOW);
 	adopted = sc_plan_add_stream(w->plan, SC_WINDOW_RATE, SC_SIG_proc_crashes, WINDOW);
 	adopted_highest = sc_plan_add_stream(w->plan, SC_WINDOW_MAX, SC_SIG_proc_alive, WINDOW);
@@ -262,7 +262,7 @@ Test(window, a_new_plan_adopts_equal_history_and_nothing_else)
 	cr_expect_float_eq(at(w, (uint32_t)adopted, 0), 5 / 6.0, 1e-12,
 			   "known before its first tick");
 	w->counts[0].proc_crashes = 6;
-	world_tick(w, MS, 1);
+	model_tick(w, MS, 1);
 	cr_expect_float_eq(at(w, (uint32_t)adopted, 0), 6 / 6.0, 1e-12);
 	cr_expect_eq(at(w, (uint32_t)longer, 0), 1, "began with this plan");
 	cr_expect_eq(at(w, (uint32_t)adopted_highest, 0), 3);
@@ -271,21 +271,21 @@ Test(window, a_new_plan_adopts_equal_history_and_nothing_else)
 
 Test(window, adoption_into_a_smaller_pool_is_unknown_and_counted)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	_cleanup_(sc_plan_free) struct sc_plan *old = NULL;
 	uint32_t increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 
 	start(w);
-	world_seeded(w, 0, 1);
-	world_seeded(w, 1, 2);
-	world_tick(w, MS, 2);
+	model_seeded(w, 0, 1);
+	model_seeded(w, 1, 2);
+	model_tick(w, MS, 2);
 	w->counts[0].proc_crashes = w->counts[1].proc_crashes = 5;
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	old = w->plan;
-	w->plan = sc_plan_new(&(struct sc_plan_limits){.slots = WORLD_SLOTS, .blocks = 1});
+	w->plan = sc_plan_new(&(struct sc_plan_limits){.slots = MODEL_SLOTS, .blocks = 1});
 	increase = declare(w, SC_WINDOW_INCREASE, SC_SIG_proc_crashes);
 	cr_assert_eq(sc_plan_start(w->plan, NULL, old), 0);
-	world_tick(w, MS, 2);
+	model_tick(w, MS, 2);
 	cr_expect_eq(at(w, increase, 0), 5);
 	cr_expect(isnan(at(w, increase, 1)));
 	cr_expect_eq(sc_plan_stats(w->plan).blocks_exhausted, 1);
@@ -293,16 +293,16 @@ Test(window, adoption_into_a_smaller_pool_is_unknown_and_counted)
 
 Test(window, one_value_of_the_host_takes_one_block)
 {
-	_cleanup_world_ struct world *w = world_new(NULL);
+	_cleanup_model_ struct model *w = model_new(NULL);
 	uint32_t highest = declare(w, SC_WINDOW_MAX, SC_SIG_agent_tick_us);
 
 	start(w);
 	for (uint32_t slot = 0; slot < 100; slot++)
-		world_seeded(w, slot, slot + 1);
-	world_tick(w, MS, 100);
+		model_seeded(w, slot, slot + 1);
+	model_tick(w, MS, 100);
 	for (int i = 0; i < 80; i++) {
 		w->source.agent[SC_SIG_agent_tick_us] = i % 7;
-		world_tick(w, 100 * MS, 100);
+		model_tick(w, 100 * MS, 100);
 	}
 	cr_expect_eq(at(w, highest, 5), 6);
 	cr_expect_eq(sc_plan_stats(w->plan).blocks_used, 1);
@@ -357,7 +357,7 @@ static double exact_mean(const struct history_of_test *h, uint64_t from)
 	return sum / (double)(now - from);
 }
 
-static void check_against_oracle(struct world *w, const struct history_of_test *counter,
+static void check_against_oracle(struct model *w, const struct history_of_test *counter,
 				 const struct history_of_test *gauge,
 				 const uint32_t streams[static 5])
 {
@@ -386,7 +386,7 @@ static uint64_t below(unsigned int *random, uint64_t end)
 Test(window, agrees_with_the_exact_answer_within_one_bucket)
 {
 	for (unsigned int seed = 1; seed <= 12; seed++) {
-		_cleanup_world_ struct world *w = world_new(NULL);
+		_cleanup_model_ struct model *w = model_new(NULL);
 		_cleanup_free_ struct history_of_test *counter = calloc(1, sizeof(*counter));
 		_cleanup_free_ struct history_of_test *gauge = calloc(1, sizeof(*gauge));
 		unsigned int random = seed;
@@ -399,8 +399,8 @@ Test(window, agrees_with_the_exact_answer_within_one_bucket)
 		bool is_still = false;
 
 		start(w);
-		world_seeded(w, 0, 1);
-		world_tick(w, below(&random, SECOND), 1);
+		model_seeded(w, 0, 1);
+		model_tick(w, below(&random, SECOND), 1);
 		begin = w->now.mono_ns;
 		for (uint32_t i = 0; i < 3000; i++) {
 			uint64_t gap = below(&random, 150 * MS) + 1;
@@ -413,7 +413,7 @@ Test(window, agrees_with_the_exact_answer_within_one_bucket)
 				w->counts[0].proc_forks += rand_r(&random) % 5;
 			if (!is_still && rand_r(&random) % 3 == 0)
 				w->counts[0].proc_alive = rand_r(&random) % 100;
-			world_tick(w, gap, 1);
+			model_tick(w, gap, 1);
 			counter->samples[counter->n++] = (struct sample){
 				w->now.mono_ns, (double)w->counts[0].proc_forks};
 			gauge->samples[gauge->n++] = (struct sample){
@@ -437,7 +437,7 @@ Test(allocations, are_counted)
 
 Test(window, ticks_do_not_allocate)
 {
-	_cleanup_world_ struct world *w = world_new(&(struct sc_plan_limits){.blocks = 500});
+	_cleanup_model_ struct model *w = model_new(&(struct sc_plan_limits){.blocks = 500});
 	uint64_t before;
 
 	for (int f = 0; f < SC_WINDOW_FUNCTION_COUNT; f++)
@@ -450,13 +450,13 @@ Test(window, ticks_do_not_allocate)
 	for (uint32_t i = 0; i < 300; i++) {
 		uint32_t slot = i * 7 % 200;
 
-		world_born(w, slot, i + 1);
+		model_born(w, slot, i + 1);
 		sc_plan_target_added(w->plan, slot, "/w/x");
 		for (uint32_t s = 0; s < 200; s++) {
 			w->counts[s].proc_forks += s;
 			w->counts[s].proc_alive = (i * s) % 5;
 		}
-		world_tick(w, 100 * MS, 200);
+		model_tick(w, 100 * MS, 200);
 		if (i % 50 == 49)
 			sc_plan_reset_windows(w->plan);
 		sc_plan_target_removed(w->plan, (i * 3) % 200);

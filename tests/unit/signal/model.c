@@ -1,57 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unit/signal/world.h"
+#include "unit/signal/model.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct world *world_new(const struct sc_plan_limits *limits)
+struct model *model_new(const struct sc_plan_limits *limits)
 {
-	struct world *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+	struct model *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
 	struct sc_plan_limits l = limits ? *limits : (struct sc_plan_limits){0};
 
 	cr_assert_not_null(w);
 	memset(w, 0, sizeof(*w));
-	l.slots = WORLD_SLOTS;
+	l.slots = MODEL_SLOTS;
 	w->now = (struct sc_time){.mono_ns = 1000 * SECOND, .boot_ns = 1000 * SECOND};
 	w->source = (struct sc_source){
 		.nodes = w->nodes,
 		.counts = w->counts,
 		.kernel = w->kernel,
 		.tasks = w->tasks,
-		.slots = WORLD_SLOTS,
+		.slots = MODEL_SLOTS,
 		.features = UINT32_MAX,
 		.kernel_stale_ns = SC_KERNEL_STALE_NS,
 		.tasks_stale_ns = SC_TASKS_STALE_NS,
 	};
-	for (uint32_t i = 0; i < WORLD_SLOTS; i++)
+	for (uint32_t i = 0; i < MODEL_SLOTS; i++)
 		w->slots[i] = i;
 	w->plan = sc_plan_new(&l);
 	cr_assert_not_null(w->plan);
 	return w;
 }
 
-void world_free(struct world **world)
+void model_free(struct model **model)
 {
-	if (*world)
-		sc_plan_free(&(*world)->plan);
-	free(*world);
-	*world = NULL;
+	if (*model)
+		sc_plan_free(&(*model)->plan);
+	free(*model);
+	*model = NULL;
 }
 
-void world_seeded(struct world *w, uint32_t slot, uint64_t cgroup_id)
+void model_seeded(struct model *w, uint32_t slot, uint64_t cgroup_id)
 {
 	w->nodes[slot] = (struct sc_node){.cgroup_id = cgroup_id, .born_ns = w->now.mono_ns};
 }
 
-void world_born(struct world *w, uint32_t slot, uint64_t cgroup_id)
+void model_born(struct model *w, uint32_t slot, uint64_t cgroup_id)
 {
-	world_seeded(w, slot, cgroup_id);
+	model_seeded(w, slot, cgroup_id);
 	w->nodes[slot].flags = SC_NODE_BORN;
 	memset(&w->counts[slot], 0, sizeof(w->counts[slot]));
 }
 
-void world_tick(struct world *w, uint64_t ns, uint32_t n)
+void model_tick(struct model *w, uint64_t ns, uint32_t n)
 {
 	w->now.mono_ns += ns;
 	w->now.boot_ns += ns;
