@@ -44,36 +44,45 @@ static void write_verdict(struct sc_op_call *call, const struct sc_verdict *verd
 	sc_json_array_end(&call->json);
 }
 
-/* The slot that a request by hand means; SC_SLOT_NONE and a failed call where it means none. */
-static uint32_t find_target(struct sc_op_call *call, const struct sc_condition *c)
+/* A request by hand may name a target only where the condition leaves it open. */
+static const char *find_path(struct sc_op_call *call, uint32_t condition)
 {
-	struct sc_engine *e = call->e;
+	const struct sc_condition_spec *spec = sc_conditions_get(call->e->set, condition)->spec;
 	const char *given = sc_op_text(call, "target");
-	const char *path = given ? given : c->spec->action.target;
+	const char *path = given ? given : spec->action.target;
+
+	if (call->exit != SC_EXIT_DONE)
+		return NULL;
+	if (!path && call->e->meta[condition].why_not[0])
+		sc_op_fail(call, SC_EXIT_FAILED, "%s", call->e->meta[condition].why_not);
+	else if (!path)
+		sc_op_fail(call, SC_EXIT_USAGE,
+			   "%s needs a target%s%s; name one with --target, as in /proc/PID/cgroup",
+			   spec->id, spec->scope ? " inside its scope " : "",
+			   spec->scope ? spec->scope : "");
+	else if (spec->scope && !sc_glob_match(spec->scope, path))
+		sc_op_fail(call, SC_EXIT_USAGE, "%s is outside the scope of %s: %s", path, spec->id,
+			   spec->scope);
+	else if (spec->action.target && strcmp(spec->action.target, path) != 0)
+		sc_op_fail(call, SC_EXIT_USAGE, "%s acts on %s alone", spec->id,
+			   spec->action.target);
+	return path;
+}
+
+/* The slot that a request by hand means; SC_SLOT_NONE and a failed call where it means none. */
+static uint32_t find_target(struct sc_op_call *call, uint32_t condition)
+{
+	const char *path = find_path(call, condition);
 	uint32_t slot;
 
 	if (call->exit != SC_EXIT_DONE)
 		return SC_SLOT_NONE;
-	if (!path) {
-		sc_op_fail(call, SC_EXIT_USAGE,
-			   "%s needs a target%s%s; name one with --target, as in /proc/PID/cgroup",
-			   c->spec->id, c->spec->scope ? " inside its scope " : "",
-			   c->spec->scope ? c->spec->scope : "");
-		return SC_SLOT_NONE;
-	}
-	slot = sc_targets_find_path(e->targets, path);
-	if (slot == SC_SLOT_NONE) {
+	slot = sc_targets_find_path(call->e->targets, path);
+	if (slot == SC_SLOT_NONE)
 		sc_op_fail(
 			call, SC_EXIT_FAILED,
 			"no such cgroup below the supervised root: %s; `scram signals` lists them",
 			path);
-		return SC_SLOT_NONE;
-	}
-	if (c->spec->scope && !sc_glob_match(c->spec->scope, path)) {
-		sc_op_fail(call, SC_EXIT_USAGE, "%s is outside the scope of %s: %s", path,
-			   c->spec->id, c->spec->scope);
-		return SC_SLOT_NONE;
-	}
 	return slot;
 }
 
@@ -124,7 +133,7 @@ void sc_op_fire(struct sc_op_call *call)
 			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
 		return;
 	}
-	slot = find_target(call, sc_conditions_get(e->set, (size_t)condition));
+	slot = find_target(call, (uint32_t)condition);
 	if (slot == SC_SLOT_NONE)
 		return;
 	rq = (struct sc_fire_request){
