@@ -239,7 +239,16 @@ void sc_records_keep(struct sc_engine *e);
 /* --- reconcile.c --- */
 int sc_engine_reconcile(struct sc_engine *e);
 
+/* The file's limits.targets, which sizes what is opened before the files are taken. */
+uint32_t sc_engine_targets_max(struct sc_engine *e);
+
 /* --- engine.c --- */
+/* The options are borrowed. NULL without memory. */
+struct sc_engine *sc_engine_new(const struct sc_run_options *options);
+/* Everything up to the first tick; logs its own errors. 0 or -errno; stop in both cases. */
+int sc_engine_start(struct sc_engine *e);
+/* The reverse, and frees e; every step is harmless when its part never came up. */
+void sc_engine_stop(struct sc_engine *e);
 /* Whether people have disarmed it, or drain it: from the journal and the state directory. */
 void sc_engine_take_switches(struct sc_engine *e);
 

@@ -284,7 +284,7 @@ static int open_world(struct sc_engine *e)
 {
 	struct sc_ports *ports = NULL;
 	char why[512] = "";
-	int r = sc_ports_open(e->options, SC_CONFIG_TARGETS, &ports, why, sizeof(why));
+	int r = sc_ports_open(e->options, sc_engine_targets_max(e), &ports, why, sizeof(why));
 
 	if (r < 0) {
 		sc_log_error("%s", why[0] ? why : strerror(-r));
@@ -365,7 +365,7 @@ static int start_threads(struct sc_engine *e)
 	return r;
 }
 
-static int start(struct sc_engine *e)
+int sc_engine_start(struct sc_engine *e)
 {
 	int r;
 
@@ -427,8 +427,7 @@ static int run(struct sc_engine *e)
 	return r;
 }
 
-/* The reverse of start; every step is harmless when its part never came up. */
-static void stop(struct sc_engine *e)
+void sc_engine_stop(struct sc_engine *e)
 {
 	bool came_up = e->set && e->ports && e->journal;
 
@@ -463,9 +462,10 @@ static void stop(struct sc_engine *e)
 	sc_loop_done(&e->loop);
 	sc_close(&e->run_dir_fd);
 	sc_close(&e->state_dir_fd);
+	free(e);
 }
 
-static struct sc_engine *engine_new(const struct sc_run_options *options)
+struct sc_engine *sc_engine_new(const struct sc_run_options *options)
 {
 	struct sc_engine *e = calloc(1, sizeof(*e));
 
@@ -483,7 +483,7 @@ static struct sc_engine *engine_new(const struct sc_run_options *options)
 int sc_engine_run(const struct sc_run_options *options)
 {
 	const char *level = getenv("SCRAM_LOG_LEVEL");
-	struct sc_engine *e = engine_new(options);
+	struct sc_engine *e = sc_engine_new(options);
 	int r;
 
 	if (!e) {
@@ -494,10 +494,9 @@ int sc_engine_run(const struct sc_run_options *options)
 		sc_log_warning("SCRAM_LOG_LEVEL=%s is ignored: error, warning, info or debug",
 			       level);
 	take_signals();
-	r = start(e);
+	r = sc_engine_start(e);
 	if (r == 0)
 		r = run(e);
-	stop(e);
-	free(e);
+	sc_engine_stop(e);
 	return r < 0 ? 1 : 0;
 }

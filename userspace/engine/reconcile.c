@@ -57,8 +57,7 @@ static void close_fire(struct sc_engine *e, struct sc_fire *fire, enum sc_fire_o
 	}
 	fire->outcome = outcome;
 	sc_strcopy(fire->error, sizeof(fire->error), error ? error : "");
-	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result),
-		   "found by the next start");
+	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result), "found by the next start");
 	(void)sc_records_fire(e, good ? SC_RECORD_FIRE_VERIFIED : SC_RECORD_FIRE_FAILED, fire);
 }
 

@@ -7,6 +7,7 @@
 #include "record/fold.h"
 #include "record/redact.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -82,9 +83,13 @@ static void seal(struct sc_engine *e)
 {
 	char copy[1024];
 	struct sc_str text;
+	int r;
 
 	sc_str_init(&text, copy, sizeof(copy));
-	(void)note_append(e, SC_RECORD_SEAL, sc_journal_seal(e->journal, &e->now, &text));
+	r = sc_journal_seal(e->journal, &e->now, &text);
+	if (r == -EAGAIN) /* records are kept in memory: sealed once they are in the file */
+		return;
+	(void)note_append(e, SC_RECORD_SEAL, r);
 	e->seal_due = false;
 	e->last_seal_ns = e->now.mono_ns;
 	/* The system log is a second witness, that the state directory's owner does not hold. */

@@ -180,6 +180,20 @@ static int read_config(struct sc_engine *e, struct sc_config *config, struct sc_
 	return r;
 }
 
+uint32_t sc_engine_targets_max(struct sc_engine *e)
+{
+	struct sc_config config = {0};
+	_cleanup_str_ struct sc_str unused;
+	uint32_t max = SC_CONFIG_TARGETS;
+
+	sc_str_init_heap(&unused);
+	/* A fault is told when the files are loaded for good. */
+	if (read_config(e, &config, &unused) == 0 && config.limits.targets)
+		max = config.limits.targets;
+	sc_config_done(&config);
+	return max;
+}
+
 static void record_loaded(struct sc_engine *e)
 {
 	char body[512];

@@ -266,26 +266,26 @@ void sc_op_ping(struct sc_op_call *call)
 	sc_json_member_text(&call->json, "commit", SC_COMMIT);
 }
 
-static void write_state(struct sc_engine *e)
+static void write_state(struct sc_engine *e, char *room)
 {
 	struct sc_str text;
 	struct sc_json json;
 
-	sc_str_init_heap(&text);
+	sc_str_init(&text, room, SC_STATEFILE_BYTES_MAX);
 	sc_json_init(&json, &text);
 	sc_json_object_begin(&json);
 	add_members(e, &json);
 	sc_json_object_end(&json);
 	sc_str_add(&text, "\n");
 	sc_statefile_written(&e->statefile, e->now.mono_ns);
-	if (text.truncated || !text.cap)
-		sc_str_done(&text);
-	else
-		sc_syncer_state(&e->syncer, text.data);
+	if (!text.truncated)
+		sc_syncer_state_send(&e->syncer, text.len);
 }
 
 void sc_state_keep(struct sc_engine *e, bool now)
 {
-	if (now || sc_statefile_is_due(&e->statefile, e->now.mono_ns))
-		write_state(e);
+	char *room = sc_syncer_state_room(&e->syncer);
+
+	if (room && (now || sc_statefile_is_due(&e->statefile, e->now.mono_ns)))
+		write_state(e, room);
 }

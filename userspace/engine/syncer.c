@@ -6,10 +6,9 @@
 
 #include <scram/journal.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-
-#define STATES_WAITING 4
 
 static void look_for_drain(struct sc_syncer *s)
 {
@@ -21,30 +20,26 @@ static void look_for_drain(struct sc_syncer *s)
 int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd,
 		   int state_dir_fd)
 {
-	int r;
-
 	*s = (struct sc_syncer){.journal = journal,
 				.run_dir_fd = run_dir_fd,
 				.state_dir_fd = state_dir_fd,
 				.bell = -1};
 	look_for_drain(s);
-	r = sc_spsc_init(&s->states, sizeof(char *), STATES_WAITING);
-	if (r < 0)
-		return r;
+	s->state = malloc(SC_STATEFILE_BYTES_MAX);
+	if (!s->state)
+		return -ENOMEM;
 	s->bell = sc_bell_open();
 	return s->bell < 0 ? s->bell : 0;
 }
 
-static void write_states(struct sc_syncer *s)
+static void write_state(struct sc_syncer *s)
 {
-	char *text;
-	int r;
+	size_t size = atomic_load(&s->state_size);
 
-	while (sc_spsc_pop(&s->states, &text)) {
-		r = sc_statefile_write(s->run_dir_fd, text, strlen(text));
-		atomic_store(&s->state_error, r);
-		free(text);
-	}
+	if (size == 0)
+		return;
+	atomic_store(&s->state_error, sc_statefile_write(s->run_dir_fd, s->state, size));
+	atomic_store(&s->state_size, 0);
 }
 
 static void sync_all(struct sc_syncer *s)
@@ -53,7 +48,7 @@ static void sync_all(struct sc_syncer *s)
 
 	if (r < 0)
 		atomic_store(&s->journal_error, r);
-	write_states(s);
+	write_state(s);
 }
 
 static void *serve(void *arg)
@@ -87,9 +82,10 @@ void sc_syncer_done(struct sc_syncer *s)
 		pthread_join(s->thread, NULL);
 		s->running = false;
 	}
-	if (s->journal && s->states.items)
+	if (s->journal && s->state)
 		sync_all(s);
-	sc_spsc_done(&s->states);
+	free(s->state);
+	s->state = NULL;
 	sc_close(&s->bell);
 }
 
@@ -98,9 +94,13 @@ void sc_syncer_ask(struct sc_syncer *s)
 	sc_bell_ring(s->bell);
 }
 
-void sc_syncer_state(struct sc_syncer *s, char *text)
+char *sc_syncer_state_room(struct sc_syncer *s)
 {
-	if (!sc_spsc_push(&s->states, &text))
-		free(text);
+	return atomic_load(&s->state_size) == 0 ? s->state : NULL;
+}
+
+void sc_syncer_state_send(struct sc_syncer *s, size_t size)
+{
+	atomic_store(&s->state_size, size);
 	sc_bell_ring(s->bell);
 }

@@ -3,10 +3,10 @@
  * state file. */
 #pragma once
 
-#include "base/spsc.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 struct sc_journal;
 
@@ -15,7 +15,8 @@ struct sc_syncer {
 	int run_dir_fd, state_dir_fd;
 	pthread_t thread;
 	bool running;
-	struct sc_spsc states; /* char *: heap text of the next state file, freed by the thread */
+	char *state; /* SC_STATEFILE_BYTES_MAX bytes: the loop's while state_size is 0 */
+	_Atomic size_t state_size; /* bytes waiting to be written */
 	int bell;
 	_Atomic bool stop;
 	_Atomic int journal_error; /* last -errno of a sync; 0 = none yet */
@@ -36,6 +37,9 @@ void sc_syncer_done(struct sc_syncer *s);
 
 /* loop: something was appended. */
 void sc_syncer_ask(struct sc_syncer *s);
-/* loop: writes text as the state file; takes it over. A full queue drops it: a newer one follows.
+/*
+ * loop: the room for the next state file, or NULL while the last one is still being written: then
+ * try again at the next tick. Send what was put into it.
  */
-void sc_syncer_state(struct sc_syncer *s, char *text);
+char *sc_syncer_state_room(struct sc_syncer *s);
+void sc_syncer_state_send(struct sc_syncer *s, size_t size);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/engine/fake_ports.h"
+
+#include "base/bell.h"
+#include "base/io.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define GRACE_NS (10 * SC_NS_PER_S)
+
+struct fake_world fake_world;
+
+static char dir[64];
+static char config[80], state_dir[80], run_dir[80];
+static struct sc_run_options options;
+static int bell;
+
+static unsigned int drain(void *ctx, struct sc_wake *out, unsigned int max)
+{
+	unsigned int n = SC_MIN(fake_world.n_wakes, max);
+
+	(void)ctx;
+	sc_bell_clear(bell);
+	memcpy(out, fake_world.wakes, n * sizeof(*out));
+	fake_world.n_wakes = 0;
+	return n;
+}
+
+static int pass_cgroups(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static int pass_tasks(void *ctx, uint64_t *pass)
+{
+	(void)ctx;
+	*pass = 1;
+	return 0;
+}
+
+static void recycle(void *ctx, const uint32_t *slots, size_t n, bool *done)
+{
+	(void)ctx;
+	(void)slots;
+	memset(done, 0, n * sizeof(*done));
+}
+
+static int path_of(void *ctx, uint64_t cgroup_id, char *buf, size_t size)
+{
+	(void)ctx;
+	if (cgroup_id == 1)
+		snprintf(buf, size, "/");
+	else
+		snprintf(buf, size, "/w/%d", (int)(cgroup_id - 100));
+	return 0;
+}
+
+static void nothing(void *ctx)
+{
+	(void)ctx;
+}
+
+static void no_fifo(void *ctx, bool is_hand)
+{
+	(void)ctx;
+	(void)is_hand;
+}
+
+static size_t no_privileges(void *ctx, struct sc_privilege_report *out, size_t max)
+{
+	(void)ctx;
+	(void)out;
+	(void)max;
+	return 0;
+}
+
+static void make_world(void)
+{
+	struct fake_world *w = &fake_world;
+
+	memset(w, 0, sizeof(*w));
+	sc_fake_init(&w->fake);
+	w->fake.now_ns = sc_mono_ns();
+	w->nodes[0] = (struct sc_node){.cgroup_id = 1, .ancestors = 1};
+	for (uint32_t i = 1; i <= FAKE_TARGETS; i++) {
+		int cgroup = sc_fake_add_cgroup(&w->fake, 0, 100 + i);
+
+		sc_fake_add_members(&w->fake, cgroup, 3);
+		w->nodes[i] = (struct sc_node){.cgroup_id = 100 + i,
+					       .parent_id = 1,
+					       .level = 1,
+					       .ancestors = 2,
+					       .ancestor = {i, 0}};
+		w->counts[i].proc_alive = 3;
+	}
+}
+
+/* Takes the place of wire/ports.c in this test program. */
+int sc_ports_open(const struct sc_run_options *unused, uint32_t targets_max, struct sc_ports **out,
+		  char *why, size_t size)
+{
+	struct fake_world *w = &fake_world;
+
+	(void)unused;
+	(void)targets_max;
+	(void)why;
+	(void)size;
+	make_world();
+	bell = sc_bell_open();
+	w->ports = (struct sc_ports){
+		.kernel = {.nodes = w->nodes,
+			   .counts = w->counts,
+			   .kernel = w->kernel,
+			   .tasks = w->tasks,
+			   .stats = &w->stats,
+			   .slots = FAKE_SLOTS,
+			   .features = UINT32_MAX,
+			   .wake_fd = bell,
+			   .drain = drain,
+			   .pass_cgroups = pass_cgroups,
+			   .pass_tasks = pass_tasks,
+			   .recycle = recycle,
+			   .path_of = path_of},
+		.effector = sc_fake_effector(&w->fake),
+		.settle = nothing,
+		.become_fifo = no_fifo,
+		.privileges = no_privileges,
+		.features = w->features,
+		.cgroup_root_path = "/",
+	};
+	*out = &w->ports;
+	return 0;
+}
+
+void sc_ports_close(struct sc_ports **ports)
+{
+	if (*ports)
+		sc_close(&bell);
+	*ports = NULL;
+}
+
+struct sc_engine *fake_engine_start(const char *conditions)
+{
+	struct sc_engine *e;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "/tmp/scram-unit-XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(config, sizeof(config), "%s/scram.yaml", dir);
+	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
+	snprintf(run_dir, sizeof(run_dir), "%s/run", dir);
+	fd = open(config, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_eq(sc_write_all(fd, conditions, strlen(conditions)), 0);
+	close(fd);
+	options = (struct sc_run_options){
+		.config = config,
+		.config_is_explicit = true,
+		.state_dir = state_dir,
+		.run_dir = run_dir,
+		.http = "off",
+		.interval_ns = 60 * SC_NS_PER_S, /* the test ticks by itself */
+	};
+	e = sc_engine_new(&options);
+	cr_assert_not_null(e);
+	cr_assert_eq(sc_engine_start(e), 0);
+	e->started_ns -= GRACE_NS;
+	return e;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void fake_engine_stop(struct sc_engine **e)
+{
+	sc_engine_stop(*e);
+	*e = NULL;
+	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+uint64_t fake_allocations(void)
+{
+	return 0;
+}
+#else
+/* These stand in for the C library's own in the whole test program. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+
+static _Thread_local uint64_t calls;
+
+uint64_t fake_allocations(void)
+{
+	return calls;
+}
+
+void *malloc(size_t size)
+{
+	calls++;
+	return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	calls++;
+	return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+	calls++;
+	return __libc_realloc(p, size);
+}
+#endif

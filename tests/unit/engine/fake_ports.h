@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's ports on a world in memory: the engine starts for real, with its threads, journal
+ * and control socket, over signals that the test writes and cgroups of fake_effector.h. Stands in
+ * for wire/ports.c in its program.
+ */
+#pragma once
+
+#include "engine/core.h"
+#include "harness/fake_effector.h"
+
+#define FAKE_SLOTS 16
+#define FAKE_TARGETS                                                                 \
+	6 /* /w/1 .. /w/6 in slots 1 .. 6, cgroup ids 101 .. 106; slot 0 is the root \
+	   */
+
+struct fake_world {
+	struct sc_node nodes[FAKE_SLOTS];
+	struct sc_counts counts[FAKE_SLOTS];
+	struct sc_kernel kernel[FAKE_SLOTS];
+	struct sc_tasks tasks[FAKE_SLOTS];
+	struct sc_stats stats;
+	struct sc_wake wakes[64]; /* given to the next drain */
+	unsigned int n_wakes;
+	struct sc_fake fake;
+	struct sc_feature_report features[1];
+	struct sc_ports ports;
+};
+
+/* The one world of the test process; reset by each engine that starts. */
+extern struct fake_world fake_world;
+
+/* Makes a temporary directory with a configuration of these conditions, and starts an engine past
+ * its startup grace. */
+struct sc_engine *fake_engine_start(const char *conditions);
+/* Stops it and removes the directory. */
+void fake_engine_stop(struct sc_engine **e);
+
+/* How often this thread has called malloc, calloc or realloc; 0 for ever where a sanitizer owns
+ * them. */
+uint64_t fake_allocations(void);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tick of a whole engine over a world in memory. */
+#include "unit/engine/fake_ports.h"
+
+#include "record/fold.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const char crash_loop[] =
+	"conditions:\n"
+	"  - {id: crash, description: t, scope: \"/w/*\", when: \"increase(proc.crashes[60s]) >= "
+	"3\", "
+	"action: {kind: process-exit}, auto_fire: true, live: true, registered_by: t}\n";
+
+static struct sc_engine *e;
+
+static void tear_down(void)
+{
+	if (e)
+		fake_engine_stop(&e);
+}
+
+TestSuite(tick, .fini = tear_down, .timeout = 30);
+
+static void crash(uint32_t slot, int times)
+{
+	fake_world.counts[slot].proc_crashes += times;
+	fake_world.counts[0].proc_crashes += times;
+}
+
+/* Until no fire is with the hand or being verified. */
+static void let_fires_settle(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		bool busy = false;
+
+		for (size_t a = 0; a < SC_ACTIVE_MAX; a++)
+			busy |= e->active[a].stage == SC_ACTIVE_WITH_HAND ||
+				e->active[a].stage == SC_ACTIVE_VERIFYING;
+		if (!busy)
+			return;
+		fake_world.fake.now_ns += SC_NS_PER_MS;
+		cr_assert_eq(sc_loop_once(&e->loop, 100), 0);
+	}
+	cr_assert_fail("a fire never settled");
+}
+
+static unsigned int fires_in_state(enum sc_fire_state state)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < sc_fold_fire_count(e->fold); i++)
+		n += sc_fold_fire_at(e->fold, i)->state == state;
+	return n;
+}
+
+Test(tick, nothing_is_allocated_neither_when_quiet_nor_when_it_fires)
+{
+	uint64_t before;
+
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	before = fake_allocations();
+	for (int i = 0; i < 100; i++)
+		sc_engine_tick_full(e);
+	cr_expect_eq(fake_allocations() - before, 0, "quiet ticks");
+
+	crash(2, 3);
+	before = fake_allocations();
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	sc_engine_tick_full(e);
+	cr_expect_eq(fake_allocations() - before, 0, "a tick that fires, and the fire");
+	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
+	cr_assert_eq(fake_world.fake.kill_writes, 1);
+}
+
+Test(tick, an_early_tick_judges_the_cgroup_that_the_kernel_named_and_allocates_nothing)
+{
+	uint64_t before;
+
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	crash(3, 3);
+	fake_world.wakes[0] = (struct sc_wake){
+		.time_ns = sc_mono_ns(), .cgroup_id = 103, .slot = 3, .kind = SC_WAKE_CRASH};
+	fake_world.n_wakes = 1;
+	before = fake_allocations();
+	sc_engine_tick_early(e);
+	let_fires_settle();
+	cr_expect_eq(fake_allocations() - before, 0);
+	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
+	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->target, "/w/3");
+}
+
+Test(tick, a_storm_of_wake_records_is_left_to_the_next_full_tick)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	for (int i = 0; i < 200; i++) {
+		fake_world.wakes[0] = (struct sc_wake){.slot = 4, .kind = SC_WAKE_CRASH};
+		fake_world.n_wakes = 1;
+		sc_engine_tick_early(e);
+	}
+	cr_expect_eq(e->ticks.early, 100);
+	cr_expect_eq(e->early_wakes_dropped, 100);
+	crash(4, 3);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1, "nothing is missed");
+}
+
+Test(tick, the_whole_host_going_bad_at_once_is_a_bad_sensor)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	for (uint32_t slot = 1; slot <= FAKE_TARGETS; slot++)
+		crash(slot, 3);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 0);
+	cr_assert_eq(fake_world.fake.kill_writes, 0);
+	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), FAKE_TARGETS);
+}
+
+Test(tick, a_target_replaced_between_two_ticks_is_another_target)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	crash(2, 3);
+	/* The cgroup goes and another takes its slot before the tick sees the crashes. */
+	fake_world.nodes[2].cgroup_id = 999;
+	fake_world.nodes[2].flags = SC_NODE_BORN;
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_assert_eq(fake_world.fake.kill_writes, 0);
+}
+
+Test(tick, a_jump_of_the_clock_begins_the_windows_anew_and_a_grace)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	crash(2, 2);
+	sc_engine_tick_full(e);
+	e->last_tick.boot_ns -= 5 * SC_NS_PER_S; /* as if BOOTTIME had gained 5 s: a suspend */
+	sc_engine_tick_full(e);
+	crash(2, 1);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_expect_eq(fake_world.fake.kill_writes, 0, "two of the three were before the suspend");
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_expect_eq(fake_world.fake.kill_writes, 0, "within the grace after it");
+	cr_expect_eq(fires_in_state(SC_FIRE_VETOED), 1);
+	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "resume-grace");
+}
+
+Test(tick, lost_counts_veto_what_rests_on_them)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	fake_world.stats.events_unplaced = 1;
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_expect_eq(fake_world.fake.kill_writes, 0);
+	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), 1);
+	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "source-health");
+}
