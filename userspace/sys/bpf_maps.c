@@ -240,6 +240,15 @@ int sc_bpf_recycle(struct sc_bpf *b, const uint32_t *slots, size_t n, bool *done
 	return err ? err : recycled;
 }
 
+uint32_t sc_bpf_slot_of(const struct sc_bpf *b, uint64_t cgroup_id)
+{
+	uint32_t slot;
+
+	if (bpf_map_lookup_elem(b->fds[SC_MAP_IDS], &cgroup_id, &slot) < 0)
+		return SC_SLOT_NONE;
+	return slot;
+}
+
 int sc_bpf_set_killing(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, bool on)
 {
 	struct sc_node *node;
