@@ -77,15 +77,13 @@ struct comparison {
 
 /* A comparison is true (1) or false (0); with NaN on a side it is unknown (2). The masks are 0 or
  * -1. */
-#define COMPARE_COLUMNS(relation)                                                     \
-	do {                                                                          \
-		for (uint32_t i = 0; i < n; i += 2) {                                 \
-			number_pair x = (number_pair){a[i], a[i + 1]} * scale;        \
-			number_pair y = b ? (number_pair){b[i], b[i + 1]} : constant; \
-			mask_pair known = (x == x) & (y == y);                        \
-                                                                                      \
-			wide.pairs[i / 2] = 2 + 2 * known - (relation);               \
-		}                                                                     \
+#define COMPARE_COLUMNS(relation)                                                             \
+	do {                                                                                  \
+		for (uint32_t i = 0; i < n; i += 2) {                                         \
+			number_pair x = (number_pair){a[i], a[i + 1]} * scale;                \
+			number_pair y = b ? (number_pair){b[i], b[i + 1]} : constant;         \
+			wide.pairs[i / 2] = ((relation)&1) | ((x != x) & 2) | ((y != y) & 2); \
+		}                                                                             \
 	} while (0)
 
 static void compare_columns(const struct comparison *c, uint8_t *restrict out)
