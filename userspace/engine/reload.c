@@ -19,6 +19,12 @@ static const char *feature_reason(const struct sc_engine *e, enum sc_feature fea
 	return "not built yet";
 }
 
+static bool is_on_cgroup(enum sc_action_kind kind)
+{
+	return kind == SC_ACTION_PROCESS_EXIT || kind == SC_ACTION_FREEZE ||
+	       kind == SC_ACTION_ROLLBACK;
+}
+
 /* Why the condition could not fire here, if it was due; "" = it could. */
 static void judge_arming(const struct sc_engine *e, const struct sc_condition *c, char *why,
 			 size_t size)
@@ -36,6 +42,11 @@ static void judge_arming(const struct sc_engine *e, const struct sc_condition *c
 	}
 	if (!c->predicate)
 		return;
+	/* Judged on the whole supervised tree, which no automatic fire may mean. */
+	if (c->evaluated && c->scope < 0 && is_on_cgroup(kind)) {
+		snprintf(why, size, "it names no cgroup to act on; give it a scope or a target");
+		return;
+	}
 	if (sc_predicate_has_probe(c->predicate)) {
 		snprintf(why, size, "it asks a probe, and the probe worker is not built yet");
 		return;
