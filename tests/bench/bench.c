@@ -56,23 +56,35 @@ static void add(struct samples *s, uint64_t ns)
 		s->us[s->n++] = (double)ns / 1e3;
 }
 
-static void say(struct report *r, const char *name, const char *unit, double p50, double p99,
-		const char *bound)
+struct figure {
+	const char *name;
+	const char *unit;
+	double p50, p99;
+	const char *bound; /* for people; "" = none */
+};
+
+static void say(struct report *r, struct figure f)
 {
-	printf("%-58s %10.1f %10.1f  %-3s %s\n", name, p50, p99, unit, bound);
+	printf("%-58s %10.1f %10.1f  %-3s %s\n", f.name, f.p50, f.p99, f.unit, f.bound);
 	fflush(stdout);
 	sc_json_object_begin(&r->json);
-	sc_json_member_text(&r->json, "name", name);
-	sc_json_member_text(&r->json, "unit", unit);
-	sc_json_member_double(&r->json, "p50", p50);
-	sc_json_member_double(&r->json, "p99", p99);
-	sc_json_member_text(&r->json, "bound", bound);
+	sc_json_member_text(&r->json, "name", f.name);
+	sc_json_member_text(&r->json, "unit", f.unit);
+	sc_json_member_double(&r->json, "p50", f.p50);
+	sc_json_member_double(&r->json, "p99", f.p99);
+	sc_json_member_text(&r->json, "bound", f.bound);
 	sc_json_object_end(&r->json);
+}
+
+static void say_one(struct report *r, const char *name, const char *unit, double value,
+		    const char *bound)
+{
+	say(r, (struct figure){name, unit, value, value, bound});
 }
 
 static void say_samples(struct report *r, const char *name, struct samples *s, const char *bound)
 {
-	say(r, name, "us", quantile(s, 0.5), quantile(s, 0.99), bound);
+	say(r, (struct figure){name, "us", quantile(s, 0.5), quantile(s, 0.99), bound});
 }
 
 static void die(const char *what, int error)
@@ -222,17 +234,17 @@ static void bench_tick(struct report *r)
 	ticks = number(tick, "count");
 	agent_us = (cpu_s(rig.pid) - before) * 1e6 / ticks;
 	files_us = read_five_files(&rig);
-	say(r, "tick: 100 conditions over 10,000 cgroups", "us", number(tick, "p50_us"),
-	    number(tick, "p99_us"), "with the pass <= 8000");
-	say(r, "  the collector's pass beside it", "us", number(tick, "collector_pass_us"),
-	    number(tick, "collector_pass_us"), "");
-	say(r, "  lateness of the tick", "us", number(tick, "late_p50_us"),
-	    number(tick, "late_p99_us"), "");
-	say(r, "  CPU per tick, all threads", "us", agent_us, agent_us, "");
-	say(r, "  CPU of reading five files of each cgroup", "us", files_us, files_us, "");
-	say(r, "  files / agent", "x", files_us / agent_us, files_us / agent_us, ">= 80");
-	say(r, "  resident memory of the agent", "MiB", (double)rss_kib(rig.pid) / 1024,
-	    (double)rss_kib(rig.pid) / 1024, "<= 48");
+	say(r, (struct figure){"tick: 100 conditions over 10,000 cgroups", "us",
+			       number(tick, "p50_us"), number(tick, "p99_us"),
+			       "with the pass <= 8000"});
+	say_one(r, "  the collector's pass beside it", "us", number(tick, "collector_pass_us"), "");
+	say(r, (struct figure){"  lateness of the tick", "us", number(tick, "late_p50_us"),
+			       number(tick, "late_p99_us"), ""});
+	say_one(r, "  CPU per tick, all threads", "us", agent_us, "");
+	say_one(r, "  CPU of reading five files of each cgroup", "us", files_us, "");
+	say_one(r, "  files / agent", "x", files_us / agent_us, ">= 80");
+	say_one(r, "  resident memory of the agent", "MiB", (double)rss_kib(rig.pid) / 1024,
+		"<= 48");
 	json_decref(status);
 	sc_str_done(&yaml);
 	sc_rig_close(&rig);
@@ -354,8 +366,8 @@ static bool is_full(void *arg)
 	return sc_cgroup_count(*(int *)arg) == KILL_PROCESSES;
 }
 
-/* By joining: a process born into a cgroup (CLONE_INTO_CGROUP) that was killed before is killed at birth, on kernels
- * that compare its kill_seq with that of the parent's cgroup (6.18 does). */
+/* By joining: a process born into a cgroup (CLONE_INTO_CGROUP) that was killed before is killed at
+ * birth, on kernels that compare its kill_seq with that of the parent's cgroup (6.18 does). */
 static void fill(int fd)
 {
 	for (int i = 0; i < KILL_PROCESSES; i++)
@@ -412,8 +424,8 @@ static void bench_kill(struct report *r)
 	collect_timings(&rig, &unused, &ours, &intent);
 	say_samples(r, "bare write of cgroup.kill to empty, 50 processes", &bare, "");
 	say_samples(r, "the agent's write to verified empty, 50 processes", &ours, "");
-	say(r, "  agent / bare", "x", quantile(&ours, 0.5) / quantile(&bare, 0.5),
-	    quantile(&ours, 0.99) / quantile(&bare, 0.99), "<= 1.1");
+	say(r, (struct figure){"  agent / bare", "x", quantile(&ours, 0.5) / quantile(&bare, 0.5),
+			       quantile(&ours, 0.99) / quantile(&bare, 0.99), "<= 1.1"});
 	sc_rig_close(&rig);
 }
 

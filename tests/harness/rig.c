@@ -34,7 +34,7 @@ int sc_rig_config(struct sc_rig *rig, const char *yaml)
 		yaml = at + strlen(mark);
 	}
 	sc_str_add(&text, yaml);
-	return sc_write_file_atomic(dirfd, CONFIG_NAME, text.data, text.len, 0600, false);
+	return sc_write_file_atomic(dirfd, CONFIG_NAME, text.data, text.len, 0600);
 }
 
 static int name_paths(struct sc_rig *rig)

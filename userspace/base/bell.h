@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A doorbell between threads over eventfd(2): ringing never blocks, rings before a wait are not lost. */
+/* A doorbell between threads over eventfd(2): ringing never blocks, rings before a wait are not
+ * lost. */
 #pragma once
 
 #include "base/mem.h"

@@ -81,16 +81,17 @@ static int write_and_sync(int fd, const void *data, size_t n, bool durable)
 	return r;
 }
 
-int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
-			 bool durable)
+int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, unsigned int how)
 {
+	bool durable = how & SC_WRITE_DURABLE;
 	_cleanup_close_ int fd = -1;
 	char temp[NAME_MAX + 1];
 	int r;
 
 	if (snprintf(temp, sizeof(temp), ".%s.new", name) >= (int)sizeof(temp))
 		return -ENAMETOOLONG;
-	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    how & 07777);
 	if (fd < 0)
 		return -errno;
 	r = write_and_sync(fd, data, n, durable);

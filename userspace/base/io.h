@@ -18,12 +18,15 @@ ssize_t sc_read_fd(int fd, char *buf, size_t size);
 /* Writes all n bytes, through EINTR and short writes. */
 int sc_write_all(int fd, const void *data, size_t n);
 
+/* With the mode of sc_write_file_atomic: file and directory are synced before it returns. */
+#define SC_WRITE_DURABLE (1U << 16)
+
 /*
- * Replaces dirfd/name by data through a temporary file and rename(2); with durable, data and
- * directory are synced. On failure the old file is untouched and the temporary one removed.
+ * Replaces dirfd/name by the n bytes of data through a temporary file and rename(2). `how` is the
+ * mode of the new file, and SC_WRITE_DURABLE. On failure the old file is untouched and the
+ * temporary one removed.
  */
-int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
-			 bool durable);
+int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, unsigned int how);
 
 /* mkdir -p; existing directories are fine, their mode is left alone. */
 int sc_mkdir_p(const char *path, mode_t mode);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine's state and the seams between its files. Everything here belongs to the loop thread.
- * The files, in the order of the pipeline:
  *
- *   engine.c     start, the loop, stop           tick.c       one tick: the only place where the
- * stages meet targets.c    which cgroups there are         decide.c     candidate -> facts ->
- * interlocks -> verdict fires.c      a fire under way                standing.c   freezes and
- * rekills that outlast their fire records.c    journal and fire list           reconcile.c  what a
- * dead predecessor left reload.c     configuration -> running set    ops*.c       what the control
- * socket asks
+ *   start.c      coming up and going down
+ *   engine.c     the loop and what wakes it
+ *   tick.c       one tick: the only place where the stages meet
+ *   targets.c    which cgroups there are
+ *   decide.c     candidate -> facts -> interlocks -> verdict
+ *   fires.c      a fire under way
+ *   standing.c   freezes and rekills that outlast their fire
+ *   records.c    the journal and its projections
+ *   state.c      status, and the state file
+ *   reconcile.c  what a dead predecessor left
+ *   reload.c     configuration -> running set
+ *   ops*.c       what the control socket asks
  */
 #pragma once
 
@@ -242,13 +247,18 @@ int sc_engine_reconcile(struct sc_engine *e);
 /* The file's limits.targets, which sizes what is opened before the files are taken. */
 uint32_t sc_engine_targets_max(struct sc_engine *e);
 
-/* --- engine.c --- */
+/* --- start.c --- */
 /* The options are borrowed. NULL without memory. */
 struct sc_engine *sc_engine_new(const struct sc_run_options *options);
 /* Everything up to the first tick; logs its own errors. 0 or -errno; stop in both cases. */
 int sc_engine_start(struct sc_engine *e);
 /* The reverse, and frees e; every step is harmless when its part never came up. */
 void sc_engine_stop(struct sc_engine *e);
+
+/* --- engine.c --- */
+int sc_engine_open_loop(struct sc_engine *e);
+/* The first tick at once, then one per interval. */
+int sc_engine_arm_ticks(struct sc_engine *e);
 /* Whether people have disarmed it, or drain it: from the journal and the state directory. */
 void sc_engine_take_switches(struct sc_engine *e);
 

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The agent's life: look at the world and say what is missing, recover, run the loop, give the host
- * back. Everything is allocated before the loop begins.
- */
+/* The agent's life: the loop and what wakes it. */
 #include "engine/core.h"
 
-#include "base/io.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "record/fold.h"
-#include "version.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
@@ -31,27 +23,6 @@ void sc_engine_take_switches(struct sc_engine *e)
 	sc_strcopy(e->disarmed.operator_name, sizeof(e->disarmed.operator_name), s->operator_name);
 	sc_strcopy(e->disarmed.since, sizeof(e->disarmed.since), s->since);
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
-}
-
-/* Read once at boot of the agent, never polled: a flip while it runs changes nothing. */
-static bool is_readonly_forced(void)
-{
-	char line[4096];
-	const char *env = getenv("SCRAM_FORCE_READONLY");
-	const char *at = line;
-
-	if (env && strcmp(env, "1") == 0)
-		return true;
-	if (sc_read_file_at(AT_FDCWD, "/proc/cmdline", line, sizeof(line)) < 0)
-		return false;
-	while ((at = strstr(at, "scram.force_readonly=1"))) {
-		char after = at[strlen("scram.force_readonly=1")];
-
-		if ((at == line || at[-1] == ' ') && (after == ' ' || after == '\n' || !after))
-			return true;
-		at++;
-	}
-	return false;
 }
 
 /* --interval, then the environment, then the file's tick, then the default. */
@@ -75,7 +46,7 @@ static uint64_t choose_interval(const struct sc_engine *e)
 	return e->config.tick_ns;
 }
 
-static int arm_ticks(struct sc_engine *e)
+int sc_engine_arm_ticks(struct sc_engine *e)
 {
 	struct itimerspec spec;
 	uint64_t now = sc_mono_ns();
@@ -176,7 +147,7 @@ static void on_signal(void *owner, uint32_t events)
 	else
 		sc_log_info("reloaded: %zu conditions, digest %s", sc_conditions_count(e->set),
 			    e->config.digest);
-	(void)arm_ticks(e);
+	(void)sc_engine_arm_ticks(e);
 }
 
 static int watch(struct sc_engine *e, struct sc_watch *w, int fd,
@@ -186,7 +157,7 @@ static int watch(struct sc_engine *e, struct sc_watch *w, int fd,
 	return fd < 0 ? -errno : sc_loop_add(&e->loop, w, EPOLLIN);
 }
 
-static int open_loop(struct sc_engine *e)
+int sc_engine_open_loop(struct sc_engine *e)
 {
 	const int flags = TFD_CLOEXEC | TFD_NONBLOCK;
 	sigset_t set;
@@ -225,186 +196,6 @@ static void take_signals(void)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static int open_dir(const char *path, mode_t mode, const char *what)
-{
-	int r = sc_mkdir_p(path, mode);
-	int fd = r < 0 ? -1 : open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		return fd;
-	r = r < 0 ? r : -errno;
-	sc_log_error("%s %s: %s", what, path, strerror(-r));
-	return r;
-}
-
-/* Two agents must not share a socket and a state file; the state directory has the journal's own
- * lock. */
-static int open_dirs(struct sc_engine *e)
-{
-	e->state_dir_fd = open_dir(e->options->state_dir, 0700, "state directory");
-	e->run_dir_fd = open_dir(e->options->run_dir, 0755, "run directory");
-	if (e->state_dir_fd < 0 || e->run_dir_fd < 0)
-		return SC_MIN(e->state_dir_fd, e->run_dir_fd);
-	if (flock(e->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	sc_log_error("%s: another agent is running here; `scram status` shows it",
-		     e->options->run_dir);
-	return -EBUSY;
-}
-
-static int open_records(struct sc_engine *e)
-{
-	struct sc_journal_options options = {.state_dir = e->options->state_dir};
-	struct sc_diag diag = {0};
-	int r;
-
-	e->now = sc_time_now();
-	r = sc_journal_open(&options, &e->now, &e->journal, &diag);
-	if (r < 0) {
-		sc_log_error("journal of %s: %s", e->options->state_dir,
-			     r == -EBUSY    ? "another agent is running here"
-			     : diag.text[0] ? diag.text
-					    : strerror(-r));
-		return r;
-	}
-	e->boot_id = sc_journal_boot_id(e->journal);
-	r = sc_fold_new(&e->fold);
-	if (r < 0)
-		return r;
-	r = sc_journal_replay(e->options->state_dir, 0, sc_fold_record, e->fold);
-	if (r < 0)
-		sc_log_error("journal: what lies before a break in the chain is not taken up: %s",
-			     strerror(-r));
-	sc_journal_set_snapshot(e->journal, sc_fold_snapshot, e->fold);
-	sc_engine_take_switches(e);
-	return sc_syncer_init(&e->syncer, e->journal, e->run_dir_fd, e->state_dir_fd);
-}
-
-static int open_world(struct sc_engine *e)
-{
-	struct sc_ports *ports = NULL;
-	char why[512] = "";
-	int r = sc_ports_open(e->options, sc_engine_targets_max(e), &ports, why, sizeof(why));
-
-	if (r < 0) {
-		sc_log_error("%s", why[0] ? why : strerror(-r));
-		return r;
-	}
-	e->ports = ports;
-	for (size_t i = 0; i < ports->n_features; i++)
-		if (!ports->features[i].attached)
-			sc_log_warning("signals of %s are unknown: %s", ports->features[i].name,
-				       ports->features[i].reason);
-	e->source = (struct sc_source){
-		/* The columns are read without tearing; nothing writes them here. */
-		.nodes = (const struct sc_node *)ports->kernel.nodes,
-		.counts = (const struct sc_counts *)ports->kernel.counts,
-		.kernel = (const struct sc_kernel *)ports->kernel.kernel,
-		.tasks = (const struct sc_tasks *)ports->kernel.tasks,
-		.slots = ports->kernel.slots,
-		.kernel_stale_ns = SC_KERNEL_STALE_NS,
-		.tasks_stale_ns = SC_TASKS_STALE_NS,
-	};
-	e->targets = sc_targets_new(ports->kernel.slots);
-	e->asked = calloc(ports->kernel.slots, sizeof(*e->asked));
-	e->slots = calloc(ports->kernel.slots, sizeof(*e->slots));
-	if (!e->targets || !e->asked || !e->slots)
-		return -ENOMEM;
-	r = sc_collector_init(&e->collector, &ports->kernel);
-	if (r == 0)
-		r = sc_hand_init(&e->hand, ports, SC_ACTIVE_MAX);
-	if (r == 0)
-		r = sc_engine_learn_all(e);
-	return r;
-}
-
-static int load_conditions(struct sc_engine *e)
-{
-	_cleanup_str_ struct sc_str why;
-	int r = sc_engine_restore_registry(e);
-
-	sc_str_init_heap(&why);
-	if (r == 0)
-		r = sc_engine_load(e, &why);
-	if (r == 0)
-		r = sc_engine_restore_promotions(e, &why);
-	if (r < 0)
-		sc_log_error("configuration refused: %s", why.data);
-	return r;
-}
-
-static void record_life(struct sc_engine *e, enum sc_record_kind kind)
-{
-	char body[1024];
-	struct sc_str text;
-	struct sc_json json;
-
-	sc_str_init(&text, body, sizeof(body));
-	sc_json_init(&json, &text);
-	sc_json_object_begin(&json);
-	sc_json_member_text(&json, "version", SC_VERSION);
-	sc_json_member_text(&json, "commit", SC_COMMIT);
-	sc_json_member_i64(&json, "pid", getpid());
-	sc_json_member_text(&json, "cgroup_root", e->ports->cgroup_root_path);
-	sc_json_member_bool(&json, "observe_only", e->forced_readonly);
-	sc_json_object_end(&json);
-	(void)sc_records_append(e, kind, body);
-	e->seal_due = true;
-}
-
-static int start_threads(struct sc_engine *e)
-{
-	int r = sc_syncer_start(&e->syncer);
-
-	if (r == 0)
-		r = sc_collector_start(&e->collector);
-	if (r == 0)
-		r = sc_hand_start(&e->hand);
-	if (r < 0)
-		sc_log_error("cannot start a thread: %s", strerror(-r));
-	return r;
-}
-
-int sc_engine_start(struct sc_engine *e)
-{
-	int r;
-
-	e->started_ns = sc_mono_ns();
-	e->last_tick = sc_time_now();
-	e->forced_readonly = is_readonly_forced();
-	if (e->options->http && strcmp(e->options->http, "off") != 0) {
-		sc_log_error("--http %s: the HTTP API is not built yet; use --http off",
-			     e->options->http);
-		return -EOPNOTSUPP;
-	}
-	r = open_dirs(e);
-	if (r == 0)
-		r = open_records(e);
-	if (r == 0)
-		r = open_world(e);
-	if (r == 0)
-		r = open_loop(e);
-	if (r < 0)
-		return r;
-	record_life(e, SC_RECORD_AGENT_STARTED);
-	r = load_conditions(e);
-	if (r == 0)
-		r = sc_engine_reconcile(e);
-	if (r == 0)
-		r = sc_control_open(&e->control, &e->loop, e, e->options->run_dir);
-	if (r < 0) {
-		sc_log_error("cannot start: %s", strerror(-r));
-		return r;
-	}
-	if (e->forced_readonly)
-		sc_log_warning("observe-only is forced at boot: nothing will be acted on");
-	e->ports->settle(e->ports->ctx);
-	r = start_threads(e);
-	if (r == 0)
-		e->ports->become_fifo(e->ports->ctx, false);
-	return r == 0 ? arm_ticks(e) : r;
-}
-
 static bool has_work(const struct sc_engine *e)
 {
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
@@ -416,7 +207,7 @@ static bool has_work(const struct sc_engine *e)
 
 static int run(struct sc_engine *e)
 {
-	uint64_t give_up = 0;
+	uint64_t give_up;
 	int r = 0;
 
 	while (r == 0 && !e->stopping)
@@ -425,59 +216,6 @@ static int run(struct sc_engine *e)
 	while (r == 0 && has_work(e) && sc_mono_ns() < give_up)
 		r = sc_loop_once(&e->loop, 100);
 	return r;
-}
-
-void sc_engine_stop(struct sc_engine *e)
-{
-	bool came_up = e->set && e->ports && e->journal;
-
-	if (e->ports)
-		sc_hand_done(&e->hand);
-	if (came_up) {
-		sc_standing_thaw_all(e);
-		record_life(e, SC_RECORD_AGENT_STOPPED);
-		sc_records_keep(e);
-		e->stopping = true;
-		sc_state_keep(e, true);
-	}
-	if (e->control.loop)
-		sc_control_close(&e->control, e->options->run_dir);
-	if (e->ports)
-		sc_collector_done(&e->collector);
-	sc_syncer_done(&e->syncer);
-	sc_conditions_free(&e->set);
-	sc_plan_free(&e->plan);
-	sc_registry_free(&e->registry);
-	free(e->meta);
-	sc_config_done(&e->config);
-	sc_targets_free(&e->targets);
-	free(e->asked);
-	free(e->slots);
-	sc_journal_close(&e->journal);
-	sc_fold_free(&e->fold);
-	sc_ports_close((struct sc_ports **)&e->ports);
-	sc_close(&e->tick_timer.fd);
-	sc_close(&e->look_timer.fd);
-	sc_close(&e->signals.fd);
-	sc_loop_done(&e->loop);
-	sc_close(&e->run_dir_fd);
-	sc_close(&e->state_dir_fd);
-	free(e);
-}
-
-struct sc_engine *sc_engine_new(const struct sc_run_options *options)
-{
-	struct sc_engine *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return NULL;
-	e->options = options;
-	e->loop.epoll_fd = -1;
-	e->state_dir_fd = e->run_dir_fd = -1;
-	e->tick_timer.fd = e->look_timer.fd = e->signals.fd = -1;
-	e->control.listener.fd = -1;
-	e->syncer.bell = -1;
-	return e;
 }
 
 int sc_engine_run(const struct sc_run_options *options)

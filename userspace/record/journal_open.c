@@ -52,8 +52,8 @@ static int load_host_id(struct sc_journal *j)
 	if (n == -ENOENT) {
 		sc_uuid(text);
 		sc_strcopy(text + SC_UUID_TEXT_MAX - 1, 2, "\n");
-		n = sc_write_file_atomic(j->state_fd, HOST_ID_NAME, text, SC_UUID_TEXT_MAX, 0644,
-					 true);
+		n = sc_write_file_atomic(j->state_fd, HOST_ID_NAME, text, SC_UUID_TEXT_MAX,
+					 0644 | SC_WRITE_DURABLE);
 	}
 	if (n < 0)
 		return (int)n;

@@ -48,7 +48,7 @@ static int write_hex(int dirfd, const char *name, const unsigned char *data, siz
 
 	sodium_bin2hex(text, sizeof(text), data, n);
 	sc_strcopy(text + 2 * n, 2, "\n");
-	r = sc_write_file_atomic(dirfd, name, text, 2 * n + 1, mode, true);
+	r = sc_write_file_atomic(dirfd, name, text, 2 * n + 1, mode | SC_WRITE_DURABLE);
 	sodium_memzero(text, sizeof(text));
 	return r;
 }

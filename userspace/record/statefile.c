@@ -24,7 +24,7 @@ void sc_statefile_written(struct sc_statefile *file, uint64_t now_ns)
 
 int sc_statefile_write(int run_dir_fd, const char *json, size_t n)
 {
-	return sc_write_file_atomic(run_dir_fd, SC_STATEFILE_NAME, json, n, 0600, false);
+	return sc_write_file_atomic(run_dir_fd, SC_STATEFILE_NAME, json, n, 0600);
 }
 
 ssize_t sc_statefile_read(int run_dir_fd, char *buf, size_t size)
