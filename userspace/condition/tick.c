@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 /* Where the targets of one evaluation come from, and how far it is. */
 struct selection {
@@ -95,45 +96,84 @@ static void step_pair(struct evaluation *e, uint32_t slot, enum sc_truth truth)
 		sc_pair_give_back(e->set, e->i, slot);
 }
 
-static void count_truth(struct evaluation *e, uint32_t slot, enum sc_truth truth)
-{
-	uint8_t *run = &e->set->state[e->i].unknown[slot];
+/* So many slots that follow each other are looked at together. */
+#define GROUP 16u
 
-	e->tally.targets_true += truth == SC_TRUE;
-	e->tally.targets_unknown += truth == SC_UNKNOWN;
-	if (truth != SC_UNKNOWN)
-		*run = 0;
-	else if (*run < SC_UNKNOWN_MAX)
-		++*run;
-	e->tally.unknown_run = SC_MAX(e->tally.unknown_run, (uint32_t)*run);
+static const uint8_t no_truth[SC_CHUNK];
+static const uint16_t no_pair[GROUP];
+
+static_assert(SC_FALSE == 0, "a column of zeros is one of false truths");
+
+/* Adds the truths of n slots to the tally and to their runs of unknown; returns how many are true. */
+static uint32_t count_truths(struct sc_condition_stats *tally, const uint8_t *restrict truth,
+			     uint8_t *restrict run, uint32_t n)
+{
+	uint32_t trues = 0, unknowns = 0;
+	uint8_t longest = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint8_t grown = (uint8_t)(run[k] + (run[k] < SC_UNKNOWN_MAX));
+
+		trues += truth[k] == SC_TRUE;
+		unknowns += truth[k] == SC_UNKNOWN;
+		run[k] = truth[k] == SC_UNKNOWN ? grown : 0;
+		longest = run[k] > longest ? run[k] : longest;
+	}
+	tally->targets_true += trues;
+	tally->targets_unknown += unknowns;
+	tally->unknown_run = SC_MAX(tally->unknown_run, (uint32_t)longest);
+	return trues;
 }
 
-/* Most chunks are all false and have nothing pending: they are passed over without looking at
- * pairs. */
-static bool is_quiet(const struct sc_condition_state *state, const uint8_t *truth, uint32_t n)
+/* The slots from this one on; nothing is done for those that are false as before and have no pair. */
+static void step_group(struct evaluation *e, uint32_t slot, const uint8_t *truth)
 {
-	unsigned int any = 0;
+	struct sc_condition_state *state = &e->set->state[e->i];
+	bool has_pair = memcmp(state->pair + slot, no_pair, sizeof(no_pair)) != 0;
 
-	static_assert(SC_FALSE == 0, "an OR over the truths tells whether all are false");
-	if (state->pairs || state->stats.targets_unknown)
-		return false;
-	for (uint32_t k = 0; k < n; k++)
-		any |= truth[k];
-	return any == 0;
+	if (!has_pair && !memcmp(truth, no_truth, GROUP) &&
+	    !memcmp(state->unknown + slot, no_truth, GROUP))
+		return;
+	if (!count_truths(&e->tally, truth, state->unknown + slot, GROUP) && !has_pair)
+		return;
+	for (uint32_t k = 0; k < GROUP; k++)
+		step_pair(e, slot + k, (enum sc_truth)truth[k]);
+}
+
+static void step_one(struct evaluation *e, uint32_t slot, const uint8_t *truth)
+{
+	if (slot >= e->set->slots)
+		return;
+	if (e->is_full)
+		count_truths(&e->tally, truth, &e->set->state[e->i].unknown[slot], 1);
+	step_pair(e, slot, (enum sc_truth) * truth);
+}
+
+/* Only the slots of a full tick are sure to be ascending, and its tally is the one that is kept. */
+static bool is_group(const struct evaluation *e, const uint32_t *chunk, uint32_t n)
+{
+	return e->is_full && n >= GROUP && chunk[GROUP - 1] - chunk[0] == GROUP - 1 &&
+	       chunk[GROUP - 1] < e->set->slots;
 }
 
 static void step_chunk(struct evaluation *e, const uint32_t *chunk, const uint8_t *truth,
 		       uint32_t n)
 {
+	const struct sc_condition_state *state = &e->set->state[e->i];
+	uint32_t k = 0;
+
 	e->tally.targets += n;
-	if (is_quiet(&e->set->state[e->i], truth, n))
+	/* Most chunks: passed over without touching what is kept for each slot. */
+	if (!state->pairs && !state->stats.targets_unknown && !memcmp(truth, no_truth, n))
 		return;
-	for (uint32_t k = 0; k < n; k++) {
-		if (chunk[k] >= e->set->slots)
-			continue;
-		if (e->is_full)
-			count_truth(e, chunk[k], (enum sc_truth)truth[k]);
-		step_pair(e, chunk[k], (enum sc_truth)truth[k]);
+	while (k < n) {
+		if (is_group(e, chunk + k, n - k)) {
+			step_group(e, chunk[k], truth + k);
+			k += GROUP;
+		} else {
+			step_one(e, chunk[k], truth + k);
+			k++;
+		}
 	}
 }
 

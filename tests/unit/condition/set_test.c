@@ -132,6 +132,89 @@ Test(set, a_fire_latches_and_cools_down)
 	cr_assert_eq(world_tick(1), 1);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 16;
+}
+
+/* What a full tick counts, against the runs of unknown that the test keeps by itself. */
+static void check_census(const uint32_t *slots, const enum sc_truth *truth, uint32_t *run,
+			 uint32_t n)
+{
+	struct sc_condition_stats stats = sc_conditions_stats(world.set, 0);
+	uint32_t trues = 0, unknowns = 0, longest = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		run[k] = truth[k] == SC_UNKNOWN ? SC_MIN(run[k] + 1, 255u) : 0;
+		trues += truth[k] == SC_TRUE;
+		unknowns += truth[k] == SC_UNKNOWN;
+		longest = SC_MAX(longest, run[k]);
+		cr_assert_eq(sc_conditions_pair(world.set, 0, slots[k]).unknown_ticks, run[k]);
+	}
+	cr_assert_eq(stats.targets, n);
+	cr_assert_eq(stats.targets_true, trues);
+	cr_assert_eq(stats.targets_unknown, unknowns);
+	cr_assert_eq(stats.unknown_run, longest);
+}
+
+/* One condition looks at all members, the other one at the same slots one by one. */
+static void check_same_steps(const uint32_t *slots, uint32_t n)
+{
+	struct sc_candidate items[2][SLOTS];
+	struct sc_candidates due[2];
+	struct sc_pass pass[2] = {{.now_ns = world.now.mono_ns},
+				  {.now_ns = world.now.mono_ns, .slots = slots, .n = n}};
+
+	for (size_t i = 0; i < 2; i++) {
+		due[i] = (struct sc_candidates){.item = items[i], .max = SLOTS};
+		sc_conditions_judge(world.set, i, &pass[i], &due[i]);
+		for (uint32_t k = 0; k < due[i].n; k += 2)
+			sc_conditions_fired(world.set, i, items[i][k].slot, 0, world.now.mono_ns);
+	}
+	cr_assert_eq(due[0].n, due[1].n);
+	for (uint32_t k = 0; k < due[0].n; k++)
+		cr_assert_eq(items[0][k].slot, items[1][k].slot);
+	for (uint32_t k = 0; k < n; k++)
+		cr_assert_eq(world_phase(0, slots[k]), world_phase(1, slots[k]));
+}
+
+Test(set, many_together_are_judged_as_one_by_one)
+{
+	enum { MEMBERS = 300, ROUNDS = 400 };
+	uint32_t slots[MEMBERS], run[MEMBERS] = {0}, all[SLOTS];
+	enum sc_truth truth[MEMBERS];
+	uint32_t random = 1;
+
+	/* Runs of slots of many lengths, with holes between them. */
+	for (uint32_t k = 0; k < MEMBERS; k++) {
+		if (next_random(&random) % 20 == 0)
+			world_add("/x");
+		slots[k] = world_add("/w/a");
+	}
+	for (uint32_t i = 0; i < world.end; i++)
+		all[i] = i;
+	world_put(world_spec("a"));
+	world_put(world_spec("b"));
+	world_build(0);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint32_t quiet = 1 + next_random(&random) % 200;
+
+		for (uint32_t k = 0; k < MEMBERS; k++) {
+			bool is_quiet = next_random(&random) % quiet != 0;
+
+			truth[k] = is_quiet ? (round / 100 == 2 ? SC_UNKNOWN : SC_FALSE)
+					    : next_random(&random) % SC_TRUTH_COUNT;
+			world_say(slots[k], truth[k]);
+		}
+		world.now.mono_ns += S;
+		world.now.boot_ns += S;
+		sc_plan_tick(world.plan, &world.source, &world.now, all, world.end);
+		check_same_steps(slots, MEMBERS);
+		check_census(slots, truth, run, MEMBERS);
+	}
+}
+
 Test(set, a_veto_is_news_only_when_its_reason_changes)
 {
 	uint32_t a = world_add("/w/a");
