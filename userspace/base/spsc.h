@@ -54,6 +54,13 @@ static inline bool sc_spsc_push(struct sc_spsc *q, const void *item)
 	return true;
 }
 
+/* consumer: true when nothing waits now. */
+static inline bool sc_spsc_is_empty(struct sc_spsc *q)
+{
+	return atomic_load_explicit(&q->head, memory_order_relaxed) ==
+	       atomic_load_explicit(&q->tail, memory_order_acquire);
+}
+
 /* Copies the oldest item out; false when the queue is empty. */
 static inline bool sc_spsc_pop(struct sc_spsc *q, void *item)
 {

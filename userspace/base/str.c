@@ -2,6 +2,7 @@
 #include "base/str.h"
 
 #include "base/diag.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -104,70 +105,64 @@ void sc_str_addf(struct sc_str *s, const char *fmt, ...)
 	s->len += (size_t)n;
 }
 
+/* How many bytes at the start of text are shown as they are, by a terminal and in JSON alike. */
+static size_t plain_run(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+		i++;
+	return i;
+}
+
 void sc_str_add_printable(struct sc_str *s, const char *text, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
+	for (size_t i = 0; i < n;) {
+		size_t run = plain_run(text + i, n - i);
 
-		if (c == '\\')
+		sc_str_addn(s, text + i, run);
+		i += run;
+		if (i == n)
+			return;
+		if (text[i] == '\\')
 			sc_str_addn(s, "\\\\", 2);
-		else if (c >= 0x20 && c < 0x7f)
-			sc_str_addn(s, text + i, 1);
+		else if (text[i] == '"')
+			sc_str_addn(s, "\"", 1);
 		else
-			sc_str_addf(s, "\\x%02x", c);
+			sc_str_addf(s, "\\x%02x", (unsigned char)text[i]);
+		i++;
 	}
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629: no surrogates, no overlong form), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t n, uint32_t *code)
+/* Adds one character that is no plain byte; returns how many bytes of text it took. */
+static size_t add_json_char(struct sc_str *s, const char *text, size_t n)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80       ? 1
-		     : p[0] >> 5 == 6  ? 2
-		     : p[0] >> 4 == 14 ? 3
-		     : p[0] >> 3 == 30 ? 4
-				       : 0;
-	uint32_t c = len == 1 ? p[0] : len == 0 ? 0 : p[0] & (0xffu >> (len + 1));
+	uint32_t code = 0;
+	size_t len = sc_utf8_decode(text, n, &code);
 
-	if (len == 0 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
+	if (len == 0) {
+		sc_str_addf(s, "\\u%04x", (unsigned char)*text);
+		return 1;
 	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*code = c;
+	if (sc_utf8_is_control(code) || sc_utf8_is_invisible(code)) {
+		sc_str_addf(s, "\\u%04x", code);
+		return len;
+	}
+	if (code == '"' || code == '\\')
+		sc_str_addn(s, "\\", 1);
+	sc_str_addn(s, text, len);
 	return len;
-}
-
-/* Code points that change how the rest of a line is shown: C1 controls, bidi marks, line
- * separators. */
-static bool is_deceptive(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
 }
 
 void sc_str_add_json(struct sc_str *s, const char *text, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)text;
-	uint32_t code = 0;
-	size_t len;
+	for (size_t i = 0; i < n;) {
+		size_t run = plain_run(text + i, n - i);
 
-	for (size_t i = 0; i < n; i += len) {
-		len = utf8_length(p + i, n - i, &code);
-		if (len == 0) {
-			sc_str_addf(s, "\\u%04x", p[i]);
-			len = 1;
-		} else if (is_deceptive(code)) {
-			sc_str_addf(s, "\\u%04x", code);
-		} else {
-			if (code == '"' || code == '\\')
-				sc_str_addn(s, "\\", 1);
-			sc_str_addn(s, text + i, len);
-		}
+		sc_str_addn(s, text + i, run);
+		i += run;
+		if (i < n)
+			i += add_json_char(s, text + i, n - i);
 	}
 }
 

@@ -2,7 +2,20 @@
 /* Text that people must be able to trust their eyes with. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Length of the valid UTF-8 sequence at the start of text[0..n), n >= 1, and its code point; 0 when it
+ * is not one (RFC 3629: no surrogates, no overlong form).
+ */
+size_t sc_utf8_decode(const char *text, size_t n, uint32_t *code);
+/* Changes how the rest of a line is shown, without being seen: zero width, byte order mark,
+ * bidirectional marks, other line breaks. */
+bool sc_utf8_is_invisible(uint32_t code);
+/* C0, DEL and C1. */
+bool sc_utf8_is_control(uint32_t code);
 
 enum sc_text_fault {
 	SC_TEXT_OK,

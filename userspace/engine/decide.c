@@ -315,6 +315,7 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 
 	if (!a)
 		return fail(e, rq, fire, "too many fires are under way; release what stands");
+	sc_hand_alert(&e->hand);
 	if (before)
 		sc_strcopy(fire->supersedes, sizeof(fire->supersedes), before->fire.id);
 	if (c->spec->ttl_ns && sc_action_ops_of(fire->action)->is_reversible)

@@ -2,6 +2,7 @@
 #include "engine/hand.h"
 
 #include "base/bell.h"
+#include "base/clock.h"
 
 int sc_hand_init(struct sc_hand *hand, const struct sc_ports *ports, uint32_t max)
 {
@@ -16,6 +17,15 @@ int sc_hand_init(struct sc_hand *hand, const struct sc_ports *ports, uint32_t ma
 	hand->order_bell = sc_bell_open();
 	hand->done_bell = sc_bell_open();
 	return hand->order_bell < 0 || hand->done_bell < 0 ? -EMFILE : 0;
+}
+
+/* Spins, bounded: only after an alert, which comes only with a fire. */
+static void look_out(struct sc_hand *hand)
+{
+	uint64_t end = sc_mono_ns() + SC_HAND_ALERT_NS;
+
+	while (sc_spsc_is_empty(&hand->orders) && sc_mono_ns() < end)
+		continue;
 }
 
 static void work(struct sc_hand *hand)
@@ -39,6 +49,8 @@ static void *serve(void *arg)
 	hand->ports->become_fifo(hand->ports->ctx, true);
 	while (!atomic_load(&hand->stop)) {
 		sc_bell_wait(hand->order_bell, -1);
+		if (atomic_exchange(&hand->alert, false))
+			look_out(hand);
 		work(hand);
 	}
 	return NULL;
@@ -67,6 +79,12 @@ void sc_hand_done(struct sc_hand *hand)
 	sc_spsc_done(&hand->done);
 	sc_close(&hand->order_bell);
 	sc_close(&hand->done_bell);
+}
+
+void sc_hand_alert(struct sc_hand *hand)
+{
+	atomic_store(&hand->alert, true);
+	sc_bell_ring(hand->order_bell);
 }
 
 void sc_hand_order(struct sc_hand *hand, const struct sc_hand_order *order)

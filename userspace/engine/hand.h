@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define SC_HAND_ALERT_NS 400000ULL
+
 enum sc_hand_verb { SC_HAND_APPLY, SC_HAND_RELEASE };
 
 struct sc_hand_order {
@@ -27,6 +29,7 @@ struct sc_hand {
 	struct sc_spsc done; /* uint32_t active */
 	int order_bell;
 	int done_bell; /* the loop watches this */
+	_Atomic bool alert;
 	_Atomic bool stop;
 };
 
@@ -36,6 +39,11 @@ int sc_hand_start(struct sc_hand *hand);
 /* Finishes what was ordered, then ends the thread and frees everything. */
 void sc_hand_done(struct sc_hand *hand);
 
+/*
+ * loop: an order will follow within SC_HAND_ALERT_NS. The hand wakes and looks out for it, so that its
+ * wake-up (tens of microseconds) passes while the intent is being written.
+ */
+void sc_hand_alert(struct sc_hand *hand);
 /* loop: passes the run over. There is always room: at most max runs exist. */
 void sc_hand_order(struct sc_hand *hand, const struct sc_hand_order *order);
 /* loop: the number of a run that has come back; false when there is none. */
