@@ -170,7 +170,7 @@ static void check_same_steps(const uint32_t *slots, uint32_t n)
 		due[i] = (struct sc_candidates){.item = items[i], .max = SLOTS};
 		sc_conditions_judge(world.set, i, &pass[i], &due[i]);
 		for (uint32_t k = 0; k < due[i].n; k += 2)
-			sc_conditions_fired(world.set, i, items[i][k].slot, 0, world.now.mono_ns);
+			world_fire(i, items[i][k].slot);
 	}
 	cr_assert_eq(due[0].n, due[1].n);
 	for (uint32_t k = 0; k < due[0].n; k++)
@@ -182,6 +182,7 @@ static void check_same_steps(const uint32_t *slots, uint32_t n)
 Test(set, many_together_are_judged_as_one_by_one)
 {
 	enum { MEMBERS = 300, ROUNDS = 400 };
+	struct sc_condition_spec a = world_spec("a"), b = world_spec("b");
 	uint32_t slots[MEMBERS], run[MEMBERS] = {0}, all[SLOTS];
 	enum sc_truth truth[MEMBERS];
 	uint32_t random = 1;
@@ -194,8 +195,9 @@ Test(set, many_together_are_judged_as_one_by_one)
 	}
 	for (uint32_t i = 0; i < world.end; i++)
 		all[i] = i;
-	world_put(world_spec("a"));
-	world_put(world_spec("b"));
+	a.cooldown_ns = b.cooldown_ns = 3 * S;
+	world_put(a);
+	world_put(b);
 	world_build(0);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		uint32_t quiet = 1 + next_random(&random) % 200;
