@@ -32,8 +32,6 @@ DOORS = {
     ("worker", "engine/protocol.h"): "likewise",
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
     ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
-    ("userspace/engine/effector.c", "sys/cgroup.h"): "it is the adapter from the actions' port to the real world",
-    ("userspace/engine/effector.c", "sys/pidfd.h"): "likewise",
 }
 
 
