@@ -39,6 +39,11 @@ void kit_need(enum sc_bpf_part part)
 		  sc_bpf_part_reason(kit.bpf, part));
 }
 
+int kit_times(int n)
+{
+	return sc_scaled_ms(1) > 1 ? n / 10 : n;
+}
+
 uint32_t kit_slot_of_id(uint64_t cgroup_id)
 {
 	for (uint32_t slot = 0; slot < kit.view.slots; slot++)

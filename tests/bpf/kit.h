@@ -27,6 +27,10 @@ void kit_open(const struct sc_bpf_options *options);
 /* Asserts that the part is attached, or skips the test on a kernel that cannot have it. */
 void kit_need(enum sc_bpf_part part);
 
+/* How often to do something n times on a machine that is so much slower: n, or a tenth where
+ * SC_TIME_SCALE is above 1. */
+int kit_times(int n);
+
 /* The slot of a cgroup, or SC_SLOT_NONE. */
 uint32_t kit_slot_of_id(uint64_t cgroup_id);
 uint32_t kit_slot(int cgroup_fd);

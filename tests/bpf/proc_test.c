@@ -43,7 +43,7 @@ static int fork_many(void *arg)
 
 Test(proc, counts_short_processes_exactly)
 {
-	int n = 3000, web = kit_mkdir("web"), inner = kit_mkdir("web/inner");
+	int n = kit_times(3000), web = kit_mkdir("web"), inner = kit_mkdir("web/inner");
 	struct kit_proc want = {.forks = n + 1, .exits = n + 1, .failures = n / 3};
 
 	kit_need(SC_BPF_PROC);
@@ -95,7 +95,7 @@ static int race_many(void *arg)
 
 Test(proc, counts_a_process_once_when_its_threads_race_to_exit)
 {
-	int n = 500, web = kit_mkdir("web");
+	int n = kit_times(500), web = kit_mkdir("web");
 
 	cr_assert_eq(kit_run(web, race_many, &n), 0);
 	kit_expect_proc(web, &(struct kit_proc){.forks = n + 1, .exits = n + 1});
@@ -118,7 +118,7 @@ static int race_in_parallel(void *arg)
 
 Test(proc, counts_once_when_racing_processes_share_the_cpus)
 {
-	int n = 150, web = kit_mkdir("web");
+	int n = kit_times(150), web = kit_mkdir("web");
 
 	cr_assert_eq(kit_run(web, race_in_parallel, &n), 0);
 	kit_expect_proc(web, &(struct kit_proc){.forks = 4 * n + 5, .exits = 4 * n + 5});
@@ -152,7 +152,7 @@ static int exec_from_threads(void *arg)
 
 Test(proc, an_exec_by_a_thread_is_no_exit)
 {
-	int n = 100, web = kit_mkdir("web");
+	int n = kit_times(100), web = kit_mkdir("web");
 
 	cr_assert_eq(kit_run(web, exec_from_threads, &n), 0);
 	kit_expect_proc(web, &(struct kit_proc){.forks = n + 1, .execs = n, .exits = n + 1});
@@ -175,7 +175,7 @@ static int spawn_many(void *arg)
 
 Test(proc, counts_spawned_programs)
 {
-	int n = 100, web = kit_mkdir("web");
+	int n = kit_times(100), web = kit_mkdir("web");
 
 	cr_assert_eq(kit_run(web, spawn_many, &n), 0);
 	kit_expect_proc(web, &(struct kit_proc){.forks = n + 1, .execs = n, .exits = n + 1});

@@ -102,7 +102,7 @@ static void seed_under_storm(unsigned int round)
 Test(seed, agrees_with_the_kernel_after_starting_in_a_fork_storm)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	for (unsigned int round = 0; round < 5; round++)
+	for (unsigned int round = 0; round < (unsigned int)kit_times(10) / 2 + 1; round++)
 		seed_under_storm(round);
 }
 

@@ -177,8 +177,9 @@ Test(tree, a_slot_is_recycled_only_when_its_cgroup_is_gone_and_empty)
 Test(tree, recycled_slots_begin_at_zero)
 {
 	char name[16];
+	int n = kit_times(3 * KIT_SLOTS) + KIT_SLOTS;
 
-	for (int i = 0; i < 3 * KIT_SLOTS; i++) {
+	for (int i = 0; i < n; i++) {
 		uint32_t slot;
 		int fd;
 
@@ -195,7 +196,7 @@ Test(tree, recycled_slots_begin_at_zero)
 		cr_assert_eq(sc_bpf_recycle(kit.bpf, &slot, 1, NULL), 1);
 	}
 	cr_expect_eq(kit.view.stats->slots_exhausted, 0);
-	kit_wait_count(kit_root_counts(), proc_exits, 3 * KIT_SLOTS);
+	kit_wait_count(kit_root_counts(), proc_exits, n);
 }
 
 /* Drains everything; returns how many there were of the kind, for the cgroup (0 = any). */
@@ -263,7 +264,7 @@ static int fail_many(void *arg)
 
 Test(tree, every_lost_wake_is_counted)
 {
-	int n = 4000, web = kit_mkdir("web");
+	int n = 3200, web = kit_mkdir("web");
 	uint64_t received = 0, exits;
 	const struct sc_stats *s = kit.view.stats;
 
