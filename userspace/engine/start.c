@@ -13,6 +13,10 @@
 #include <string.h>
 #include <sys/file.h>
 
+/* Read again at start beyond the last snapshot, which holds what is not over: room for about the
+ * 1,024 closed fires that the fire list remembers. */
+#define HISTORY_SEGMENTS 8
+
 /* Read once at boot of the agent, never polled: a flip while it runs changes nothing. */
 static bool is_readonly_forced(void)
 {
@@ -80,7 +84,7 @@ static int open_records(struct sc_engine *e)
 	r = sc_fold_new(&e->fold);
 	if (r < 0)
 		return r;
-	r = sc_journal_replay(e->options->state_dir, 0, sc_fold_record, e->fold);
+	r = sc_journal_replay(e->options->state_dir, HISTORY_SEGMENTS, sc_fold_record, e->fold);
 	if (r < 0)
 		sc_log_error("journal: what lies before a break in the chain is not taken up: %s",
 			     strerror(-r));
