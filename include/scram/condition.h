@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/str.h"
+#include "base/texts.h"
 
 #include <scram/abi.h>
 #include <scram/action.h>
@@ -20,6 +21,7 @@
 
 struct sc_predicate;
 struct sc_predicate_env;
+struct sc_json;
 
 /* Limits. The sizes are those of the HTTP API and of one journal record (16 KiB), which must hold a
  * spec. */
@@ -32,6 +34,8 @@ struct sc_predicate_env;
 #define SC_CONDITION_RUNGS_MAX     4
 #define SC_CONDITION_TARGETS_MAX   16384   /* max_targets */
 #define SC_CONDITION_SAMPLES_MAX   1000000 /* min_samples */
+#define SC_NOTIFY_MAX              8       /* entries of one list */
+#define SC_NOTIFY_TEXT_MAX         2048    /* bytes of all texts of one list */
 #define SC_CONDITION_COOLDOWN_NS   (60 * SC_NS_PER_S)
 #define SC_CONDITION_UNKNOWN_TICKS 50 /* a run of so many unknown ticks is raised */
 #define SC_CODE_NONE               (-1)
@@ -57,6 +61,38 @@ struct sc_action_spec {
 	bool rekill;
 };
 
+enum sc_notify_kind {
+	SC_NOTIFY_WEBHOOK,
+	SC_NOTIFY_COMMAND,
+	SC_NOTIFY_JOURNAL,
+	SC_NOTIFY_KIND_COUNT
+};
+
+/* Who is told of a fire. A NULL text was not given. */
+struct sc_notify {
+	enum sc_notify_kind kind;
+	char *webhook;           /* webhook: URL to POST to */
+	char *secret_file;       /* webhook: what signs the body; may be NULL */
+	struct sc_texts command; /* command: absolute path and arguments */
+};
+
+/* Zeroed is empty. */
+struct sc_notify_list {
+	struct sc_notify *item;
+	size_t n;
+};
+
+/* Appends an entry of kind journal for the caller to fill; NULL when memory is short. */
+struct sc_notify *sc_notify_list_add(struct sc_notify_list *list);
+/* Deep copy into dst, which is overwritten, not released. 0 or -ENOMEM, dst then untouched. */
+int sc_notify_list_copy(struct sc_notify_list *dst, const struct sc_notify_list *src);
+bool sc_notify_equal(const struct sc_notify *a, const struct sc_notify *b);
+/* True when both name the same in the same order. */
+bool sc_notify_list_equal(const struct sc_notify_list *a, const struct sc_notify_list *b);
+/* Adds the list as one JSON array, in the shape of the file. */
+void sc_notify_list_json(const struct sc_notify_list *list, struct sc_json *json);
+void sc_notify_list_done(struct sc_notify_list *list);
+
 /* What was registered: plain data that owns its texts. A NULL text was not given. */
 struct sc_condition_spec {
 	char *id;
@@ -76,7 +112,8 @@ struct sc_condition_spec {
 	uint64_t cooldown_ns;
 	uint64_t ttl_ns; /* 0 = none */
 	struct sc_rung rung[SC_CONDITION_RUNGS_MAX];
-	uint32_t rungs; /* 0 = no ladder: the action alone */
+	uint32_t rungs;               /* 0 = no ladder: the action alone */
+	struct sc_notify_list notify; /* beside those that the file names for all */
 	/* Where it was written, for messages; not part of what sc_condition_spec_equal compares. */
 	char *file;
 	unsigned int line;

@@ -18,18 +18,13 @@
 #define SC_CONFIG_FILE_MAX        (1024 * 1024)
 #define SC_CONFIG_FILES_MAX       256 /* included files */
 #define SC_CONFIG_FAULTS_MAX      64
-#define SC_CONFIG_NAMES_MAX       256 /* components, tenants, probes or notifiers, each */
+#define SC_CONFIG_NAMES_MAX       256 /* components, tenants or probes, each */
 #define SC_CONFIG_GLOBS_MAX       64  /* globs of one list */
 #define SC_CONFIG_TICK_NS         (100 * SC_NS_PER_MS)
 #define SC_CONFIG_TICK_NS_MIN     (10 * SC_NS_PER_MS)
 #define SC_CONFIG_TICK_NS_MAX     (60 * SC_NS_PER_S)
 #define SC_CONFIG_TARGETS         16384
 #define SC_CONFIG_DIGEST_TEXT_MAX 65 /* SHA-256 in hex */
-
-struct sc_texts {
-	char **item;
-	size_t n;
-};
 
 struct sc_component {
 	char *name;
@@ -55,21 +50,6 @@ struct sc_probe {
 	uint64_t every_ns;       /* 5 s */
 };
 
-enum sc_notify_kind {
-	SC_NOTIFY_WEBHOOK,
-	SC_NOTIFY_COMMAND,
-	SC_NOTIFY_JOURNAL,
-	SC_NOTIFY_KIND_COUNT
-};
-
-struct sc_notify {
-	char *name;
-	enum sc_notify_kind kind;
-	char *url;
-	char *token_file;
-	struct sc_texts command;
-};
-
 struct sc_config_limits {
 	uint32_t targets;            /* slots of the target table */
 	uint32_t blast_percent;      /* default share of the eligible targets */
@@ -91,8 +71,7 @@ struct sc_config {
 	size_t tenant_count;
 	struct sc_probe *probes;
 	size_t probe_count;
-	struct sc_notify *notify;
-	size_t notify_count;
+	struct sc_notify_list notify;         /* of every fire */
 	struct sc_condition_spec *conditions; /* in the order of the files */
 	size_t condition_count;
 	struct sc_texts files; /* what was read, in order; empty for the embedded default */

@@ -54,6 +54,7 @@ void sc_condition_spec_done(struct sc_condition_spec *spec)
 		free(*text_at(spec, i));
 		*text_at(spec, i) = NULL;
 	}
+	sc_notify_list_done(&spec->notify);
 }
 
 int sc_condition_spec_copy(struct sc_condition_spec *dst, const struct sc_condition_spec *src)
@@ -62,6 +63,8 @@ int sc_condition_spec_copy(struct sc_condition_spec *dst, const struct sc_condit
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(texts); i++)
 		*text_at(&copy, i) = NULL;
+	if (sc_notify_list_copy(&copy.notify, &src->notify))
+		return -ENOMEM;
 	for (size_t i = 0; i < SC_ARRAY_SIZE(texts); i++) {
 		if (!text_of(src, i))
 			continue;
@@ -104,7 +107,8 @@ bool sc_condition_spec_equal(const struct sc_condition_spec *a, const struct sc_
 	for (size_t i = 0; i < SC_ARRAY_SIZE(texts); i++)
 		if (!texts[i].is_place && !same_text(text_of(a, i), text_of(b, i)))
 			return false;
-	return a->live == b->live && sc_condition_spec_same_judgement(a, b);
+	return a->live == b->live && sc_notify_list_equal(&a->notify, &b->notify) &&
+	       sc_condition_spec_same_judgement(a, b);
 }
 
 bool sc_condition_is_irreversible(const struct sc_condition_spec *spec)

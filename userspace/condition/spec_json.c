@@ -87,5 +87,9 @@ void sc_condition_spec_json(const struct sc_condition_spec *spec, struct sc_str 
 		sc_json_member_text(&j, "ttl", "none");
 	member_ladder(&j, spec);
 	sc_json_member_text(&j, "on_unknown", sc_on_unknown_name(spec->on_unknown));
+	if (spec->notify.n) {
+		sc_json_key(&j, "notify");
+		sc_notify_list_json(&spec->notify, &j);
+	}
 	sc_json_object_end(&j);
 }

@@ -129,6 +129,7 @@ static const struct sc_key condition_keys[] = {
 	{.name = "requires_two_person", .read = sc_read_bool, .offset = SPEC(requires_two_person), .type = "true or false", .fallback = "false; true for global-readonly", .text = "whether a second person must approve"},
 	{.name = "live", .read = sc_read_bool, .offset = SPEC(live), .type = "true or false", .fallback = "false", .text = "false: everything but the action (dry-run)"},
 	{.name = "registered_by", .read = sc_read_text, .offset = SPEC(registered_by), .type = "text", .text = "who answers for it"},
+	{.name = "notify", .read = sc_read_notify, .offset = SPEC(notify), .type = "list of notifiers", .text = "who else is told of its fires"},
 };
 
 static const struct sc_key action_keys[] = {

@@ -50,13 +50,6 @@ const char *sc_config_protected_by(const struct sc_config *config, const char *p
 	return NULL;
 }
 
-static void reach_done(char *url, char *token_file, struct sc_texts *command)
-{
-	free(url);
-	free(token_file);
-	sc_texts_done(command);
-}
-
 void sc_config_done(struct sc_config *config)
 {
 	for (size_t i = 0; i < config->component_count; i++) {
@@ -71,20 +64,16 @@ void sc_config_done(struct sc_config *config)
 		struct sc_probe *p = &config->probes[i];
 
 		free(p->name);
-		reach_done(p->url, p->token_file, &p->command);
-	}
-	for (size_t i = 0; i < config->notify_count; i++) {
-		struct sc_notify *p = &config->notify[i];
-
-		free(p->name);
-		reach_done(p->url, p->token_file, &p->command);
+		free(p->url);
+		free(p->token_file);
+		sc_texts_done(&p->command);
 	}
 	for (size_t i = 0; i < config->condition_count; i++)
 		sc_condition_spec_done(&config->conditions[i]);
 	free(config->components);
 	free(config->tenants);
 	free(config->probes);
-	free(config->notify);
+	sc_notify_list_done(&config->notify);
 	free(config->conditions);
 	sc_texts_done(&config->protect);
 	sc_texts_done(&config->include);

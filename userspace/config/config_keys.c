@@ -9,7 +9,7 @@
 #define PROBE_BUDGET_NS (2 * SC_NS_PER_S)
 #define PROBE_EVERY_NS  (5 * SC_NS_PER_S)
 
-/* A kind of thing that is declared by name: components, tenants, probes, notifiers. */
+/* A kind of thing that is declared by name: components, tenants, probes. */
 struct named {
 	const char *noun;
 	const struct sc_key_table *keys;
@@ -24,7 +24,6 @@ struct named {
 static_assert(offsetof(struct sc_component, name) == 0, "a named thing begins with its name");
 static_assert(offsetof(struct sc_tenant, name) == 0, "a named thing begins with its name");
 static_assert(offsetof(struct sc_probe, name) == 0, "a named thing begins with its name");
-static_assert(offsetof(struct sc_notify, name) == 0, "a named thing begins with its name");
 
 /* Names are shown, addressed by the API and put into records: printable and bounded, like an id. */
 static bool is_name(struct sc_reader *r, const struct sc_value *v, const struct named *named)
@@ -122,17 +121,16 @@ static void init_probe(void *element)
 }
 
 /* A url for what speaks HTTP, a command for what runs a program, and not both. */
-static void check_reach(struct sc_reader *r, const struct sc_value *v, const char *url,
-			const struct sc_texts *command, bool wants_url)
+static void check_reach(struct sc_reader *r, const struct sc_value *v, const struct sc_probe *probe)
 {
-	bool is_http = url && (!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8));
+	bool is_http = probe->kind == SC_PROBE_HTTP;
 
-	if (wants_url && !is_http)
+	if (is_http && (!probe->url || !sc_is_http_url(probe->url)))
 		sc_fault(r, v, "%s needs a url; write http://... or https://...", v->text);
-	else if (!wants_url && (command->n == 0 || command->item[0][0] != '/'))
+	else if (!is_http && (probe->command.n == 0 || probe->command.item[0][0] != '/'))
 		sc_fault(r, v, "%s needs a command; write [/absolute/path, ARGUMENT, ...]",
 			 v->text);
-	else if (wants_url ? command->n > 0 : url != NULL)
+	else if (is_http ? probe->command.n > 0 : probe->url != NULL)
 		sc_fault(r, v, "%s has both a url and a command; keep the one of its kind",
 			 v->text);
 }
@@ -141,21 +139,11 @@ static void check_probe(struct sc_reader *r, const struct sc_value *v, const voi
 {
 	const struct sc_probe *probe = element;
 
-	check_reach(r, v, probe->url, &probe->command, probe->kind == SC_PROBE_HTTP);
+	check_reach(r, v, probe);
 	if (probe->budget_ns == 0 || probe->every_ns < probe->budget_ns)
 		sc_fault(r, v,
 			 "%s asks more often than its budget allows; make every >= budget > 0",
 			 v->text);
-}
-
-static void check_notify(struct sc_reader *r, const struct sc_value *v, const void *element)
-{
-	const struct sc_notify *notify = element;
-
-	if (notify->kind != SC_NOTIFY_JOURNAL)
-		check_reach(r, v, notify->url, &notify->command, notify->kind == SC_NOTIFY_WEBHOOK);
-	else if (notify->url || notify->command.n)
-		sc_fault(r, v, "%s is of kind journal; remove its url and command", v->text);
 }
 
 /* One of a few words; the index goes to *field. */
@@ -187,17 +175,6 @@ static void read_probe_kind(struct sc_reader *r, const struct sc_value *v, const
 {
 	static const char *const words[] = {
 		[SC_PROBE_EXEC] = "exec", [SC_PROBE_HTTP] = "http", [SC_PROBE_KIND_COUNT] = NULL};
-
-	read_word(r, v, key, words, field);
-}
-
-static void read_notify_kind(struct sc_reader *r, const struct sc_value *v,
-			     const struct sc_key *key, void *field)
-{
-	static const char *const words[] = {[SC_NOTIFY_WEBHOOK] = "webhook",
-					    [SC_NOTIFY_COMMAND] = "command",
-					    [SC_NOTIFY_JOURNAL] = "journal",
-					    [SC_NOTIFY_KIND_COUNT] = NULL};
 
 	read_word(r, v, key, words, field);
 }
@@ -305,14 +282,6 @@ static const struct named probes = {"probe",
 				    offsetof(struct sc_config, probe_count),
 				    init_probe,
 				    check_probe};
-static const struct named notifiers = {"notifier",
-				       &sc_notify_keys,
-				       sizeof(struct sc_notify),
-				       offsetof(struct sc_config, notify),
-				       offsetof(struct sc_config, notify_count),
-				       NULL,
-				       check_notify};
-
 static void read_components(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
 			    void *field)
 {
@@ -334,13 +303,6 @@ static void read_probes(struct sc_reader *r, const struct sc_value *v, const str
 	read_named(r, v, field, &probes);
 }
 
-static void read_notify(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
-			void *field)
-{
-	(void)key;
-	read_named(r, v, field, &notifiers);
-}
-
 #define FIELD(type, member) offsetof(struct type, member)
 
 /* clang-format off */
@@ -352,7 +314,7 @@ static const struct sc_key config_keys[] = {
 	{.name = "components", .read = read_components, .type = "mapping of names", .text = "named groups of cgroups"},
 	{.name = "tenants", .read = read_tenants, .type = "mapping of names", .text = "whose cgroups are whose"},
 	{.name = "probes", .read = read_probes, .type = "mapping of names", .text = "what probe(\"NAME\") asks"},
-	{.name = "notify", .read = read_notify, .type = "mapping of names", .text = "who is told of a fire"},
+	{.name = "notify", .read = sc_read_notify, .offset = FIELD(sc_config, notify), .type = "list of notifiers", .text = "who is told of every fire"},
 	{.name = "include", .read = read_include, .offset = FIELD(sc_config, include), .is_main_only = true, .type = "list of file globs", .text = "more files, relative to this one; they may hold what this may but tick, limits, missing_signals and include"},
 	{.name = "conditions", .read = read_conditions, .type = "list of conditions", .text = "what is watched for"},
 };
@@ -381,16 +343,8 @@ static const struct sc_key probe_keys[] = {
 	{.name = "budget", .read = sc_read_duration, .offset = FIELD(sc_probe, budget_ns), .type = "duration", .fallback = "2s", .text = "time for one answer"},
 	{.name = "every", .read = sc_read_duration, .offset = FIELD(sc_probe, every_ns), .type = "duration", .fallback = "5s", .text = "how often it is asked"},
 };
-
-static const struct sc_key notify_keys[] = {
-	{.name = "kind", .read = read_notify_kind, .offset = FIELD(sc_notify, kind), .is_required = true, .type = "webhook, command or journal", .text = "how"},
-	{.name = "url", .read = sc_read_text, .offset = FIELD(sc_notify, url), .type = "URL", .text = "webhook: where to POST"},
-	{.name = "token_file", .read = sc_read_text, .offset = FIELD(sc_notify, token_file), .type = "path", .text = "webhook: file with the bearer token"},
-	{.name = "command", .read = sc_read_texts, .offset = FIELD(sc_notify, command), .type = "list of texts", .text = "command: absolute path and arguments"},
-};
 /* clang-format on */
 
-const struct sc_key_table sc_notify_keys = {"a notifier", notify_keys, SC_ARRAY_SIZE(notify_keys)};
 const struct sc_key_table sc_probe_keys = {"a probe", probe_keys, SC_ARRAY_SIZE(probe_keys)};
 const struct sc_key_table sc_tenant_keys = {"a tenant", tenant_keys, SC_ARRAY_SIZE(tenant_keys)};
 const struct sc_key_table sc_component_keys = {"a component", component_keys,

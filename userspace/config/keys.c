@@ -204,28 +204,6 @@ void sc_read_duration_or_none(struct sc_reader *r, const struct sc_value *v,
 	sc_read_duration(r, v, key, field);
 }
 
-int sc_texts_add(struct sc_texts *texts, const char *text)
-{
-	char **grown = reallocarray(texts->item, texts->n + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	texts->item = grown;
-	grown[texts->n] = strdup(text);
-	if (!grown[texts->n])
-		return -ENOMEM;
-	texts->n++;
-	return 0;
-}
-
-void sc_texts_done(struct sc_texts *texts)
-{
-	for (size_t i = 0; i < texts->n; i++)
-		free(texts->item[i]);
-	free(texts->item);
-	*texts = (struct sc_texts){0};
-}
-
 /* Adds the texts of a list to those already there; globs are checked. */
 static void read_list(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
 		      struct sc_texts *texts, bool are_globs)

@@ -49,6 +49,9 @@ void sc_fault(struct sc_reader *r, const struct sc_value *at, const char *fmt, .
 /* The same with a place given: err is kept when it is the first. */
 void sc_fault_at(struct sc_reader *r, int err, const struct sc_diag *diag);
 
+/* True when text is an http or https URL that names a host and can stand on one line. */
+bool sc_is_http_url(const char *text);
+
 /* Adds `; did you mean X` when one of the names is near, else the names; for unknown words. */
 void sc_hint(struct sc_str *out, const char *word, const char *const *names, size_t n);
 
@@ -59,11 +62,8 @@ sc_key_read sc_read_int;              /* int within min..max */
 sc_key_read sc_read_duration;         /* uint64_t, ns */
 sc_key_read sc_read_duration_or_none; /* the same; `none` is 0 */
 sc_key_read sc_read_texts;            /* struct sc_texts, at least one */
+sc_key_read sc_read_notify;           /* struct sc_notify_list, at least one */
 sc_key_read sc_read_globs;            /* struct sc_texts of globs over cgroup paths, at least one */
-
-/* Appends a copy; 0 or -ENOMEM. */
-int sc_texts_add(struct sc_texts *texts, const char *text);
-void sc_texts_done(struct sc_texts *texts);
 
 /* The tables, by the room's files. */
 extern const struct sc_key_table sc_condition_keys; /* struct sc_condition_spec */

@@ -48,6 +48,40 @@ Test(spec, a_copy_is_equal_and_independent)
 	cr_assert_not(sc_condition_spec_equal(&a, &b));
 }
 
+static void notify_command(struct sc_condition_spec *spec, const char *command)
+{
+	struct sc_notify *notify = sc_notify_list_add(&spec->notify);
+
+	cr_assert_not_null(notify);
+	notify->kind = SC_NOTIFY_COMMAND;
+	cr_assert_eq(sc_texts_add(&notify->command, command), 0);
+}
+
+Test(spec, who_is_told_is_copied_compared_and_no_part_of_the_judgement)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec a = sample();
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec b;
+	struct sc_notify *webhook;
+
+	notify_command(&a, "/bin/true");
+	webhook = sc_notify_list_add(&a.notify);
+	webhook->kind = SC_NOTIFY_WEBHOOK;
+	webhook->webhook = strdup("https://example.org/");
+	webhook->secret_file = strdup("/etc/scram/secret");
+	cr_assert_eq(sc_condition_spec_copy(&b, &a), 0);
+	cr_assert(sc_condition_spec_equal(&a, &b));
+	b.notify.item[1].secret_file[1] = 'x';
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
+	b.notify.item[1].secret_file[1] = 'e';
+	b.notify.item[0].command.item[0][1] = 'x';
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
+	b.notify.item[0].command.item[0][1] = 'b';
+	cr_assert(sc_condition_spec_equal(&a, &b));
+	notify_command(&b, "/bin/false");
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
+	cr_assert(sc_condition_spec_same_judgement(&a, &b));
+}
+
 Test(spec, live_and_prose_are_no_part_of_the_judgement)
 {
 	_cleanup_(sc_condition_spec_done) struct sc_condition_spec a = sample();

@@ -155,6 +155,30 @@ Test(config, includes_are_read_in_the_order_of_their_names)
 	cr_assert(strstr(config.conditions[1].file, "d/10-a.yaml"));
 }
 
+Test(config, who_is_told_adds_up_over_the_files)
+{
+	_cleanup_config_ struct sc_config config = {0};
+	_cleanup_faults_ struct sc_config_faults faults;
+
+	write_file("d/10-a.yaml", "notify: [{command: [/bin/true]}]\n", 0644);
+	cr_assert_eq(load(&config,
+			  write_file("scram.yaml",
+				     "include: [d/*.yaml]\n"
+				     "notify: [{webhook: \"https://example.org/\"}, journal]\n"
+				     "conditions:\n"
+				     "  - {id: a, action: {kind: freeze}, notify: [journal]}\n"
+				     "  - {id: b, action: {kind: freeze}}\n",
+				     0644),
+			  &faults),
+		     0, "%s", text_of(&faults));
+	cr_assert_eq(config.notify.n, 3);
+	cr_assert_eq(config.notify.item[0].kind, SC_NOTIFY_WEBHOOK);
+	cr_assert_eq(config.notify.item[1].kind, SC_NOTIFY_JOURNAL);
+	cr_assert_str_eq(config.notify.item[2].command.item[0], "/bin/true");
+	cr_assert_eq(config.conditions[0].notify.n, 1);
+	cr_assert_eq(config.conditions[1].notify.n, 0);
+}
+
 Test(config, faults_of_all_files_are_told_together)
 {
 	_cleanup_config_ struct sc_config config = {0};

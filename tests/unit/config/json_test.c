@@ -100,6 +100,9 @@ Test(json, refuses_malformed_bodies_and_says_why)
 		{"{\"id\":\"x\",\"action\":{\"kind\":\"process-exit\",\"config\":{\"code\":256}}}",
 		 "outside 0..255"},
 		{"{\"id\":\"x\",\"scope\":\"workload\"," ACTION "}", "scope"},
+		{"{\"id\":\"x\",\"notify\":\"journal\"," ACTION "}", "notify is not a list"},
+		{"{\"id\":\"x\",\"notify\":[null]," ACTION "}", "is no notifier"},
+		{"{\"id\":\"x\",\"notify\":[{\"webhook\":\"/x\"}]," ACTION "}", "webhook is /x"},
 		{"{\"id\":\"x\",\"action\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", "nested too deep"},
 	};
 
@@ -122,6 +125,31 @@ Test(json, refuses_a_body_over_64_kib)
 	while (text.len <= 64 * 1024)
 		sc_str_add(&text, "        ");
 	cr_assert_eq(sc_condition_spec_from_json(text.data, text.len, &spec, NULL), -E2BIG);
+}
+
+Test(json, says_who_is_told_in_the_shape_of_the_file)
+{
+	static const char notify[] =
+		"\"notify\":[{\"webhook\":\"https://example.org/x\",\"secret_file\":\"/s\"},"
+		"{\"webhook\":\"http://example.org\"},{\"command\":[\"/bin/a\",\"b \\\"c\\\"\"]},"
+		"\"journal\"]}";
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec spec = {0};
+	_cleanup_str_ struct sc_str body, text;
+	struct sc_diag diag = {0};
+
+	sc_str_init_heap(&body);
+	sc_str_init_heap(&text);
+	sc_str_addf(&body, "{\"id\":\"x\"," ACTION ",%s", notify);
+	cr_assert_eq(parse(body.data, &spec, &diag), 0, "%s", diag.text);
+	cr_assert_eq(spec.notify.n, 4);
+	cr_assert_eq(spec.notify.item[0].kind, SC_NOTIFY_WEBHOOK);
+	cr_assert_str_eq(spec.notify.item[0].secret_file, "/s");
+	cr_assert_null(spec.notify.item[1].secret_file);
+	cr_assert_eq(spec.notify.item[2].kind, SC_NOTIFY_COMMAND);
+	cr_assert_str_eq(spec.notify.item[2].command.item[1], "b \"c\"");
+	cr_assert_eq(spec.notify.item[3].kind, SC_NOTIFY_JOURNAL);
+	sc_condition_spec_json(&spec, &text);
+	cr_assert(strstr(text.data, notify), "%s", text.data);
 }
 
 Test(json, the_canonical_text_is_stable)
