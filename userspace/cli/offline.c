@@ -188,6 +188,19 @@ static void seal(struct offline *o)
 					strerror(r < 0 ? -r : EIO));
 }
 
+/* Releasing twice is harmless, as it is beside an agent; only a fire that never was is a fault. */
+static void tell_not_in_force(struct offline *o)
+{
+	bool ambiguous = false;
+
+	if (o->what[0] == '/' || sc_fold_fire_find(o->fold, o->what, &ambiguous))
+		printf("the journal has nothing in force by that name\n");
+	else
+		o->status = sc_complain(o->args, SC_EXIT_FAILED, "%s: %s",
+					ambiguous ? "more than one fire begins so" : "no such fire",
+					o->what);
+}
+
 static void release_all(struct offline *o)
 {
 	unsigned int n = sc_fold_fire_count(o->fold);
@@ -213,8 +226,7 @@ static void release_all(struct offline *o)
 	for (unsigned int i = 0; i < count; i++)
 		release_one(o, &meant[i]);
 	if (count == 0)
-		o->status = sc_complain(o->args, SC_EXIT_FAILED,
-					"the journal has nothing in force by that name");
+		tell_not_in_force(o);
 	if (o->released)
 		seal(o);
 }
