@@ -96,7 +96,7 @@ Test(engine_change, bad_file_is_refused_whole_and_the_running_set_goes_on_firing
 		sc_kit_write(bad[i]);
 		sc_kit_expect("reload", 1, "scram.yaml:");
 		condition = sc_kit_condition("crowd");
-		cr_expect(json_is_true(json_object_get(condition, "effective_live")));
+		cr_expect(json_is_true(json_object_get(condition, "live")));
 		json_decref(condition);
 	}
 	reload("reload refused, the running set stays");

@@ -2,6 +2,7 @@
 /* Fires by hand: what they answer, and what they refuse. */
 #include "live/engine_kit.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <fcntl.h>
@@ -102,6 +103,69 @@ Test(engine_manual, fire_at_the_wrong_place_is_refused_and_nothing_is_touched)
 	sc_kit_expect_untouched(in_web, web);
 	sc_kit_expect_untouched(in_other, other);
 	sc_kit_expect_untouched(in_deep, deep);
+}
+
+Test(engine_manual, fire_outside_the_supervised_root_is_vetoed_and_recorded)
+{
+	static const char ANYWHERE[] =
+		"conditions:\n"
+		"  - {id: any, scope: \"/**\", action: {kind: process-exit}, live: true}\n"
+		"  - {id: init, action: {kind: process-exit, config: {target: /init.scope}}, live: "
+		"true}\n";
+	char agent[1024], above[1024];
+	const char *const lines[] = {agent, above, "--target / --force", "--target /none --wait"};
+	json_t *fire;
+
+	snprintf(agent, sizeof(agent), "--target %s/agent", sc_kit.box.cgroup);
+	snprintf(above, sizeof(above), "--target %s", sc_kit.box.cgroup);
+	sc_kit_start(ANYWHERE);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(lines); i++)
+		cr_expect_eq(sc_kit_fire("any", NULL, lines[i]), 4, "%s", lines[i]);
+	cr_expect_eq(sc_kit_fire("init", NULL, ""), 4);
+	cr_expect_eq(sc_kit_count(NULL, "veto", "protected"), SC_ARRAY_SIZE(lines) + 1);
+	cr_expect_eq(sc_kit_count(NULL, NULL, NULL), SC_ARRAY_SIZE(lines) + 1);
+	fire = sc_kit_get("init", NULL, NULL, 0);
+	cr_expect_str_eq(sc_kit_text(fire, "target"), "/init.scope");
+	cr_expect(json_is_false(json_object_get(fire, "dispatched")));
+	json_decref(fire);
+	cr_expect_eq(sc_rig_run(&sc_kit, "ping"), 0, "the agent lives");
+}
+
+Test(engine_manual, fire_is_decided_when_it_is_asked_for_and_not_at_the_last_tick)
+{
+	int web = sc_kit_mkdir("web");
+
+	sc_kit_start(BY_HAND);
+	sc_kit_sleeper(web);
+	for (int i = 0; i < 5; i++) {
+		uint64_t asked_ns = sc_mono_ns();
+		json_t *fire;
+
+		cr_expect_eq(sc_kit_fire("try", "web", ""), 0);
+		fire = sc_kit_get("try", NULL, NULL, 0);
+		cr_expect_geq(sc_kit_number(fire, "decided_ns"), asked_ns);
+		json_decref(fire);
+	}
+}
+
+Test(engine_manual, list_shows_what_is_live_now_and_what_was_declared)
+{
+	static const char *const keys[] = {"description", "registered_by"};
+	json_t *condition;
+
+	sc_kit_start(BY_HAND);
+	cr_expect_eq(sc_rig_run(&sc_kit, "promote try"), 0);
+	condition = sc_kit_condition("try");
+	cr_expect(json_is_true(json_object_get(condition, "live")));
+	cr_expect(json_is_false(json_object_get(condition, "declared_live")));
+	cr_expect(json_is_false(json_object_get(condition, "has_predicate")));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(keys); i++)
+		cr_expect(json_is_null(json_object_get(condition, keys[i])), "%s", keys[i]);
+	json_decref(condition);
+	cr_expect_eq(sc_rig_run(&sc_kit, "demote try"), 0);
+	condition = sc_kit_condition("try");
+	cr_expect(json_is_false(json_object_get(condition, "live")));
+	json_decref(condition);
 }
 
 Test(engine_manual, kill_of_an_empty_cgroup_is_no_failure)

@@ -183,6 +183,9 @@ void sc_engine_mark_protected(struct sc_engine *e);
 /* Why the target must not be acted on; NULL = it may be. `buf` holds the text. */
 const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf, size_t size);
 
+/* True for a path that is neither the supervised root nor below it, whether it exists or not. */
+bool sc_engine_is_outside(struct sc_engine *e, const char *path);
+
 /* --- tick.c --- */
 void sc_engine_fill_source(struct sc_engine *e);
 void sc_engine_tick_full(struct sc_engine *e);
@@ -195,6 +198,7 @@ enum sc_truth sc_engine_judge_now(struct sc_engine *e, uint32_t condition, uint3
 struct sc_fire_request {
 	uint32_t condition; /* index in the running set */
 	uint32_t slot;
+	const char *outside; /* a path that is not supervised, then slot is SC_SLOT_NONE; or NULL */
 	uint32_t rung;
 	enum sc_asker asker;
 	bool forced;
@@ -266,6 +270,8 @@ void sc_engine_take_switches(struct sc_engine *e);
 /* Loads the files, builds a set from `registry` (NULL: the current one with the files' conditions),
  * swaps. On failure the running set stays and `text` says why. */
 int sc_engine_load(struct sc_engine *e, struct sc_str *text);
+/* One log line for what was refused and one for each line of `text`: a fault each. */
+void sc_engine_log_refusal(const char *what, const char *text);
 int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct sc_config *config,
 		      struct sc_str *text);
 /* At start: the registry as the journal tells it; then, with the files loaded, the promotions. */

@@ -100,6 +100,22 @@ static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
 	count_standing(e, c->spec->id, facts);
 }
 
+/* What is not supervised has no slot and no values: only what a person's fire is asked, is asked. */
+static void fill_outside_facts(struct sc_engine *e, const struct sc_fire_request *rq,
+			       struct sc_interlock_facts *facts)
+{
+	SC_ASSERT(rq->asker != SC_ASKER_AUTO);
+	*facts = (struct sc_interlock_facts){
+		.now_ns = e->now.mono_ns,
+		.asker = rq->asker,
+		.forced = rq->forced,
+		.forced_readonly = e->forced_readonly,
+		.disarmed = e->disarmed.is_on,
+		.disarm_reason = e->disarmed.reason,
+		.protected_by = sc_engine_protected_by(e, SC_SLOT_NONE, NULL, 0),
+	};
+}
+
 void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 			  struct sc_interlock_facts *facts, char *protect_buf, size_t size)
 {
@@ -179,6 +195,7 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 {
 	const struct sc_condition *c = condition_of(e, rq);
 	const struct sc_target *target = sc_targets_get(e->targets, rq->slot);
+	const char *path = target ? target->path : rq->outside;
 
 	*fire = (struct sc_fire){
 		.action = kind_of(c, rq->rung),
@@ -196,12 +213,13 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	};
 	sc_uuid(fire->id);
 	sc_strcopy(fire->condition_id, sizeof(fire->condition_id), c->spec->id);
-	sc_strcopy(fire->target, sizeof(fire->target), target ? target->path : "");
+	sc_strcopy(fire->target, sizeof(fire->target), path ? path : "");
 	sc_strcopy(fire->boot_id, sizeof(fire->boot_id), e->boot_id);
 	sc_strcopy(fire->fired_by, sizeof(fire->fired_by), rq->fired_by);
 	sc_strcopy(fire->principal, sizeof(fire->principal), rq->principal);
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
-	write_evidence(e, c, rq->slot, fire);
+	if (!rq->outside)
+		write_evidence(e, c, rq->slot, fire);
 }
 
 /* The first rung of a ladder whose next rung this is: what it froze is thawed after the kill. */
@@ -254,8 +272,8 @@ static void record_end(struct sc_engine *e, enum sc_record_kind kind,
 static int veto(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
 		const struct sc_verdict *verdict)
 {
-	bool worth = sc_conditions_vetoed(e->set, rq->condition, rq->slot,
-					  sc_verdict_reason(verdict));
+	bool worth = rq->outside || sc_conditions_vetoed(e->set, rq->condition, rq->slot,
+							 sc_verdict_reason(verdict));
 
 	if (rq->asker == SC_ASKER_AUTO && !worth)
 		return SC_EXIT_VETOED;
@@ -358,7 +376,10 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 
 	fire = fire ? fire : &own_fire;
 	verdict = verdict ? verdict : &own_verdict;
-	sc_engine_fill_facts(e, rq, &facts, protect_buf, sizeof(protect_buf));
+	if (rq->outside)
+		fill_outside_facts(e, rq, &facts);
+	else
+		sc_engine_fill_facts(e, rq, &facts, protect_buf, sizeof(protect_buf));
 	sc_interlocks_ask(&facts, verdict);
 	fill_fire(e, rq, fire);
 	if (verdict->answer == SC_ANSWER_VETO)

@@ -143,7 +143,7 @@ static void on_signal(void *owner, uint32_t events)
 		return;
 	}
 	if (sc_engine_load(e, &why) < 0)
-		sc_log_error("reload refused, the running set stays: %s", why.data);
+		sc_engine_log_refusal("reload refused, the running set stays", why.data);
 	else
 		sc_log_info("reloaded: %zu conditions, digest %s", sc_conditions_count(e->set),
 			    e->config.digest);

@@ -69,21 +69,21 @@ static const char *find_path(struct sc_op_call *call, uint32_t condition)
 	return path;
 }
 
-/* The slot that a request by hand means; SC_SLOT_NONE and a failed call where it means none. */
-static uint32_t find_target(struct sc_op_call *call, uint32_t condition)
+/* The target that a request by hand means; a failed call where it means none. */
+static void find_target(struct sc_op_call *call, struct sc_fire_request *rq)
 {
-	const char *path = find_path(call, condition);
-	uint32_t slot;
+	const char *path = find_path(call, rq->condition);
 
 	if (call->exit != SC_EXIT_DONE)
-		return SC_SLOT_NONE;
-	slot = sc_targets_find_path(call->e->targets, path);
-	if (slot == SC_SLOT_NONE)
+		return;
+	rq->slot = sc_targets_find_path(call->e->targets, path);
+	if (rq->slot == SC_SLOT_NONE && sc_engine_is_outside(call->e, path))
+		rq->outside = path; /* vetoed, and recorded */
+	else if (rq->slot == SC_SLOT_NONE)
 		sc_op_fail(
 			call, SC_EXIT_FAILED,
 			"no such cgroup below the supervised root: %s; `scram signals` lists them",
 			path);
-	return slot;
 }
 
 static void explain(struct sc_op_call *call, int exit, const struct sc_fire *fire)
@@ -117,7 +117,6 @@ void sc_op_fire(struct sc_op_call *call)
 	struct sc_verdict verdict;
 	struct sc_fire fire;
 	struct sc_fire_request rq;
-	uint32_t slot;
 	int condition, exit;
 
 	if (!id || !reason || !operator_name)
@@ -133,12 +132,8 @@ void sc_op_fire(struct sc_op_call *call)
 			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
 		return;
 	}
-	slot = find_target(call, (uint32_t)condition);
-	if (slot == SC_SLOT_NONE)
-		return;
 	rq = (struct sc_fire_request){
 		.condition = (uint32_t)condition,
-		.slot = slot,
 		.asker = SC_ASKER_MANUAL,
 		.forced = sc_op_flag(call, "force"),
 		.fired_by = operator_name,
@@ -147,6 +142,9 @@ void sc_op_fire(struct sc_op_call *call)
 		.waiter = call->to,
 		.waits_for_outcome = sc_op_flag(call, "wait"),
 	};
+	find_target(call, &rq);
+	if (call->exit != SC_EXIT_DONE)
+		return;
 	exit = sc_engine_decide(e, &rq, &fire, &verdict);
 	if (exit == SC_EXIT_DONE && !fire.dry_run) {
 		call->is_deferred = true; /* sc_ops_fire_applied or _settled answers */

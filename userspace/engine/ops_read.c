@@ -25,19 +25,23 @@ const char *sc_op_armed(const struct sc_engine *e, size_t condition)
 	return c->live ? "armed" : "dry-run";
 }
 
-/* The spec's own JSON, opened up so that what is known at run time can follow in the same object.
+/*
+ * The spec's own JSON, opened up so that what is known at run time can follow in the same object.
+ * `live` is what holds now; what the file or the registration said is `declared_live`.
  */
 static void add_condition(struct sc_op_call *call, size_t i)
 {
 	struct sc_engine *e = call->e;
 	const struct sc_condition *c = sc_conditions_get(e->set, i);
 	struct sc_condition_stats stats = sc_conditions_stats(e->set, i);
+	struct sc_condition_spec shown = *c->spec; /* borrows its texts */
 	_cleanup_str_ struct sc_str spec;
 	struct sc_json *j = &call->json;
 	char source[1200];
 
 	sc_str_init_heap(&spec);
-	sc_condition_spec_json(c->spec, &spec);
+	shown.live = c->live;
+	sc_condition_spec_json(&shown, &spec);
 	if (spec.len < 2)
 		return;
 	spec.data[--spec.len] = '\0'; /* its closing brace */
@@ -45,7 +49,11 @@ static void add_condition(struct sc_op_call *call, size_t i)
 	sc_json_raw(j, spec.data + 1);
 	if (c->spec->file)
 		snprintf(source, sizeof(source), "%s:%u", c->spec->file, c->spec->line);
-	sc_json_member_bool(j, "effective_live", c->live);
+	if (!shown.description) /* always there in a view, as in the original service */
+		sc_json_member_text(j, "description", NULL);
+	if (!shown.registered_by)
+		sc_json_member_text(j, "registered_by", NULL);
+	sc_json_member_bool(j, "declared_live", c->spec->live);
 	sc_json_member_bool(j, "has_predicate", c->spec->when != NULL);
 	sc_json_member_text(j, "origin", sc_origin_name(c->origin));
 	sc_json_member_text(j, "source", c->spec->file ? source : "run time");

@@ -235,11 +235,26 @@ static void warn_of_targets(struct sc_engine *e)
 		if (!path)
 			continue;
 		slot = sc_targets_find_path(e->targets, path);
-		why = slot == SC_SLOT_NONE ? "no such cgroup below the supervised root now"
-					   : sc_engine_protected_by(e, slot, buf, sizeof(buf));
+		if (slot == SC_SLOT_NONE && !sc_engine_is_outside(e, path)) {
+			sc_log_warning("%s: there is no %s now", c->spec->id, path);
+			continue;
+		}
+		why = sc_engine_protected_by(e, slot, buf, sizeof(buf));
 		if (why)
 			sc_log_warning("%s: a fire on %s would be vetoed: %s", c->spec->id, path,
 				       why);
+	}
+}
+
+void sc_engine_log_refusal(const char *what, const char *text)
+{
+	sc_log_error("%s:", what);
+	while (*text) {
+		int n = (int)strcspn(text, "\n");
+
+		sc_log_error("%.*s", n, text);
+		text += n;
+		text += *text == '\n';
 	}
 }
 

@@ -142,7 +142,7 @@ static int load_conditions(struct sc_engine *e)
 	if (r == 0)
 		r = sc_engine_restore_promotions(e, &why);
 	if (r < 0)
-		sc_log_error("configuration refused: %s", why.data);
+		sc_engine_log_refusal("configuration refused", why.data);
 	return r;
 }
 

@@ -196,6 +196,14 @@ int sc_engine_learn_all(struct sc_engine *e)
 	return 0;
 }
 
+bool sc_engine_is_outside(struct sc_engine *e, const char *path)
+{
+	const struct sc_target *root = sc_targets_get(e->targets, e->ports->kernel.root_slot);
+
+	return root && path[0] == '/' && strcmp(path, root->path) != 0 &&
+	       !is_below(path, root->path);
+}
+
 const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf, size_t size)
 {
 	const struct sc_target *target = sc_targets_get(e->targets, slot);
