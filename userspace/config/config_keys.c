@@ -140,6 +140,12 @@ static void check_probe(struct sc_reader *r, const struct sc_value *v, const voi
 	const struct sc_probe *probe = element;
 
 	check_reach(r, v, probe);
+	if (probe->token_file && probe->kind != SC_PROBE_HTTP)
+		sc_fault(r, v, "%s has a token_file, but no url to send the token to; remove it",
+			 v->text);
+	else if (probe->token_file && probe->token_file[0] != '/')
+		sc_fault(r, v, "token_file of %s is %.48s; write an absolute path", v->text,
+			 probe->token_file);
 	if (probe->budget_ns == 0 || probe->every_ns < probe->budget_ns)
 		sc_fault(r, v,
 			 "%s asks more often than its budget allows; make every >= budget > 0",
@@ -205,6 +211,19 @@ static void read_tick(struct sc_reader *r, const struct sc_value *v, const struc
 	}
 	config->tick_ns = ns;
 	config->tick_given = true;
+}
+
+static void read_job_timeout(struct sc_reader *r, const struct sc_value *v,
+			     const struct sc_key *key, void *field)
+{
+	size_t faults = r->faults->n;
+	uint64_t ns = 0;
+
+	sc_read_duration(r, v, key, &ns);
+	if (r->faults->n == faults && ns == 0)
+		sc_fault(r, v, "job_timeout is 0, so no job could run; leave it out for none");
+	else
+		*(uint64_t *)field = ns;
 }
 
 static void read_limits(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
@@ -328,7 +347,7 @@ static const struct sc_key limits_keys[] = {
 static const struct sc_key component_keys[] = {
 	{.name = "cgroups", .read = sc_read_globs, .offset = FIELD(sc_component, cgroups), .is_required = true, .type = "list of globs", .text = "its cgroups"},
 	{.name = "max_parallel", .read = sc_read_number, .offset = FIELD(sc_component, max_parallel), .min = 1, .max = 1000000, .type = "number", .text = "processes it may run at one time"},
-	{.name = "job_timeout", .read = sc_read_duration, .offset = FIELD(sc_component, job_timeout_ns), .type = "duration", .text = "how long one of its jobs may run"},
+	{.name = "job_timeout", .read = read_job_timeout, .offset = FIELD(sc_component, job_timeout_ns), .type = "duration", .text = "how long one of its jobs may run"},
 };
 
 static const struct sc_key tenant_keys[] = {

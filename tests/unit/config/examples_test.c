@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is shipped for operators, and the sample of the manual, as `scram check` sees it; run from
+ * the top of the tree. */
+#include "cli/cli.h"
+
+#include <scram/config.h>
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <glob.h>
+#include <string.h>
+
+#define EXAMPLES "conditions.d/examples"
+
+static glob_t found;
+
+static void begin(void)
+{
+	cr_assert_eq(glob(EXAMPLES "/*.yaml", 0, NULL, &found), 0,
+		     "run the tests from the top of the tree");
+	cr_redirect_stdout();
+}
+
+static void end(void)
+{
+	globfree(&found);
+}
+
+TestSuite(examples, .init = begin, .fini = end);
+
+static int check(char *file)
+{
+	static char scram[] = "scram", verb[] = "check";
+	char *argv[] = {scram, verb, file, NULL};
+
+	return sc_cli_main(3, argv);
+}
+
+Test(examples, each_of_them_passes_the_check)
+{
+	cr_assert_geq(found.gl_pathc, 5);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		cr_assert_eq(check(found.gl_pathv[i]), 0, "%s", found.gl_pathv[i]);
+}
+
+Test(examples, the_sample_of_the_manual_passes_the_check)
+{
+	static char sample[] = "tests/corpus/config/good-sample.yaml";
+
+	cr_assert_eq(check(sample), 0);
+}
+
+Test(examples, none_acts_before_somebody_promotes_it)
+{
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		_cleanup_(sc_config_faults_done) struct sc_config_faults faults;
+		_cleanup_(sc_config_done) struct sc_config config = {0};
+
+		cr_assert_eq(
+			sc_config_load(&config, found.gl_pathv[i], SC_CONFIG_ANY_OWNER, &faults),
+			0);
+		cr_assert_geq(config.condition_count, 1);
+		for (size_t k = 0; k < config.condition_count; k++) {
+			const struct sc_condition_spec *spec = &config.conditions[k];
+
+			cr_assert_not(spec->live, "%s", spec->id);
+			cr_assert(spec->auto_fire && spec->scope && spec->description, "%s",
+				  spec->id);
+			cr_assert_eq(spec->max_targets, 1, "%s", spec->id);
+		}
+	}
+}
+
+Test(examples, the_crash_loop_is_frozen_before_it_is_killed)
+{
+	_cleanup_(sc_config_faults_done) struct sc_config_faults faults;
+	_cleanup_(sc_config_done) struct sc_config config = {0};
+
+	cr_assert_eq(
+		sc_config_load(&config, EXAMPLES "/crash-loop.yaml", SC_CONFIG_ANY_OWNER, &faults),
+		0);
+	cr_assert_eq(config.conditions[0].rungs, 2);
+	cr_assert_eq(config.conditions[0].rung[0].kind, SC_ACTION_FREEZE);
+	cr_assert_eq(config.conditions[0].rung[1].kind, SC_ACTION_PROCESS_EXIT);
+}
+
+Test(examples, all_of_them_can_be_used_together)
+{
+	static const char main_file[] = "include: [" EXAMPLES "/*.yaml]\n";
+	char path[] = "scram-examples-XXXXXX";
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(write(fd, main_file, strlen(main_file)), (ssize_t)strlen(main_file));
+	close(fd);
+	cr_expect_eq(check(path), 0);
+	unlink(path);
+}
