@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Length of the valid UTF-8 sequence at the start of text[0..n), n >= 1, and its code point; 0 when it
- * is not one (RFC 3629: no surrogates, no overlong form).
+ * Length of the valid UTF-8 sequence at the start of text[0..n), n >= 1, and its code point; 0 when
+ * it is not one (RFC 3629: no surrogates, no overlong form).
  */
 size_t sc_utf8_decode(const char *text, size_t n, uint32_t *code);
 /* Changes how the rest of a line is shown, without being seen: zero width, byte order mark,

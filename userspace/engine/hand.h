@@ -40,8 +40,8 @@ int sc_hand_start(struct sc_hand *hand);
 void sc_hand_done(struct sc_hand *hand);
 
 /*
- * loop: an order will follow within SC_HAND_ALERT_NS. The hand wakes and looks out for it, so that its
- * wake-up (tens of microseconds) passes while the intent is being written.
+ * loop: an order will follow within SC_HAND_ALERT_NS. The hand wakes and looks out for it, so that
+ * its wake-up (tens of microseconds) passes while the intent is being written.
  */
 void sc_hand_alert(struct sc_hand *hand);
 /* loop: passes the run over. There is always room: at most max runs exist. */
