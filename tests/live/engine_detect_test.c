@@ -95,18 +95,17 @@ Test(engine_detect, nothing_fires_within_the_startup_grace)
 	int web = sc_kit_mkdir("web");
 	json_t *fire, *veto;
 
-	sc_kit_start(CRASH_LOOP);
 	sc_kit_sleeper(web);
-	sc_kit_crash(web, 3);
-	sc_kit_wait("crash-loop", "veto", "startup-grace", 1);
-	cr_expect_eq(sc_kit_count("crash-loop", "state", "verified"), 0);
-	cr_expect_eq(sc_cgroup_count(web), 1);
-	sc_kit_wait("crash-loop", "outcome", "emptied", 1);
-	fire = sc_kit_get("crash-loop", "outcome", "emptied", 0);
-	veto = sc_kit_get("crash-loop", "veto", "startup-grace", 0);
-	cr_expect_lt(sc_kit_number(veto, "decided_ns"), sc_kit_number(fire, "decided_ns"));
+	sc_kit_sleeper(web);
+	sc_kit_start(CROWD);
+	sc_kit_wait("crowd", "outcome", "emptied", 1);
+	fire = sc_kit_get("crowd", "outcome", "emptied", 0);
+	veto = sc_kit_get("crowd", "veto", "startup-grace", 0);
+	/* True from the first tick on, which comes well within the two seconds. */
+	cr_expect_geq(sc_kit_number(fire, "decided_ns"),
+		      sc_kit_number(veto, "decided_ns") + SC_NS_PER_S);
 	/* One record of the veto, not one for every tick of the grace. */
-	cr_expect_eq(sc_kit_count("crash-loop", "state", "vetoed"), 1);
+	cr_expect_eq(sc_kit_count("crowd", "state", "vetoed"), 1);
 	json_decref(fire);
 	json_decref(veto);
 }

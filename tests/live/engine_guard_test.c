@@ -266,7 +266,7 @@ Test(engine_guard, three_kills_in_a_minute_are_all_that_the_host_gets_by_itself)
 	sc_kit_wait(NULL, "veto", "blast-radius", 5);
 	sc_kit_wait_ticks(SC_KIT_TICKS);
 	cr_expect_eq(sc_kit_count(NULL, "state", "verified"), 3);
-	/* Two conditions at once: some targets were fired at twice, never more than three in all. */
+	/* Two conditions: some targets may be fired at twice, but three fires are three. */
 	cr_expect_geq(count_alive(c, SC_ARRAY_SIZE(c)), 9);
 	cr_expect_eq(count_alive(c + 5, SC_ARRAY_SIZE(c) - 5), 7);
 }
@@ -277,8 +277,12 @@ Test(engine_guard, most_targets_sick_at_once_means_that_the_sensor_is_suspect)
 
 	populate_many(c, SC_ARRAY_SIZE(c), 0);
 	sc_kit_start("conditions:\n" AUTO("auto", SICK, ", max_targets: 100"));
+	cr_assert_eq(sc_rig_run(&sc_kit, "disarm --operator tester --reason test"), 0);
+	sc_kit_wait_grace();
 	for (unsigned int i = 0; i < 3; i++)
 		sc_kit_crash(c[i].fd, 1);
+	sc_kit_wait("auto", "veto", "disarmed", 3);
+	cr_assert_eq(sc_rig_run(&sc_kit, "arm --operator tester"), 0);
 	sc_kit_wait("auto", "veto", "majority-sick", 3);
 	sc_kit_wait_ticks(SC_KIT_TICKS);
 	cr_expect_eq(count_alive(c, SC_ARRAY_SIZE(c)), 5);

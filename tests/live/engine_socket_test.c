@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who and what may come by the control socket, and how much fits: the ticks go on whatever comes. */
+/* Who and what may come by the control socket, and how much fits: the ticks go on all the same. */
 #include "live/engine_kit.h"
 
 #include "base/clock.h"
@@ -78,10 +78,9 @@ static int ask(int fd, const char *request)
 	return exit;
 }
 
-/* In a child: 0 when the agent lets this user in. */
+/* In a child, where no assertion may be made: 0 when the agent lets this user in. */
 static int try_as_nobody(void *arg)
 {
-	static const char request[] = "{\"op\":\"ping\"}";
 	int fd;
 
 	(void)arg;
@@ -90,8 +89,7 @@ static int try_as_nobody(void *arg)
 	fd = connect_control();
 	if (fd < 0)
 		return -fd;
-	send_frame(fd, sizeof(request) - 1, request, sizeof(request) - 1);
-	return is_dropped(fd, SC_KIT_EVENT_MS) ? EPERM : 0;
+	return is_dropped(fd, SC_KIT_EVENT_MS / 3) ? EPERM : 0;
 }
 
 static int status_as_nobody(void)
