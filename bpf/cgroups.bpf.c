@@ -8,7 +8,7 @@
 
 /* Bit of cgroup.flags, from an enum without a name (include/linux/cgroup-defs.h). */
 #define CGRP_FROZEN      3
-#define PSI_STATES       6 /* io, memory, cpu; some and full of each; what follows differs by kernel */
+#define PSI_STATES       6 /* io, memory, cpu; some and full of each */
 #define PAGE_COUNTER_MAX (0x7fffffffffffffffULL / 4096)
 
 extern void css_rstat_flush(struct cgroup_subsys_state *css) __weak __ksym;

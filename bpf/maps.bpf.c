@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The shared maps and nothing else: loaded first, so that every other object is optional. */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-
-#include <scram/abi.h>
-
 #include "maps.h"
 
 char LICENSE[] SEC("license") = "GPL";

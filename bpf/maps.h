@@ -6,6 +6,11 @@
  */
 #pragma once
 
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include <scram/abi.h>
+
 #define SC_MAP_ARRAY(name, type_)                  \
 	struct {                                   \
 		__uint(type, BPF_MAP_TYPE_ARRAY);  \

@@ -11,8 +11,6 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include <scram/abi.h>
-
 #include "maps.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -6,7 +6,7 @@
 #include "processes.h"
 
 #define TASK_UNINTERRUPTIBLE 0x0002
-#define TASK_NOLOAD          0x0400 /* idle kernel threads sleep so, and are not counted as D anywhere */
+#define TASK_NOLOAD          0x0400 /* how idle kernel threads sleep: no D */
 
 /*
  * A dead process that nobody knows is entered as a zombie once all its threads are past the exit

@@ -233,7 +233,7 @@ static int die(void *arg)
 	no_core();
 	if (!d->signal)
 		_exit(d->status);
-	signal(d->signal, SIG_DFL);
+	sigaction(d->signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	kill(getpid(), d->signal);
 	pause();
 	return 0;
