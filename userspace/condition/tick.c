@@ -104,7 +104,8 @@ static const uint16_t no_pair[GROUP];
 
 static_assert(SC_FALSE == 0, "a column of zeros is one of false truths");
 
-/* Adds the truths of n slots to the tally and to their runs of unknown; returns how many are true. */
+/* Adds the truths of n slots to the tally and to their runs of unknown; returns how many are
+ * true. */
 static uint32_t count_truths(struct sc_condition_stats *tally, const uint8_t *restrict truth,
 			     uint8_t *restrict run, uint32_t n)
 {
@@ -125,7 +126,7 @@ static uint32_t count_truths(struct sc_condition_stats *tally, const uint8_t *re
 	return trues;
 }
 
-/* The slots from this one on; nothing is done for those that are false as before and have no pair. */
+/* A group from this slot on; nothing is done where all are false as before and none has a pair. */
 static void step_group(struct evaluation *e, uint32_t slot, const uint8_t *truth)
 {
 	struct sc_condition_state *state = &e->set->state[e->i];
@@ -146,7 +147,7 @@ static void step_one(struct evaluation *e, uint32_t slot, const uint8_t *truth)
 		return;
 	if (e->is_full)
 		count_truths(&e->tally, truth, &e->set->state[e->i].unknown[slot], 1);
-	step_pair(e, slot, (enum sc_truth) * truth);
+	step_pair(e, slot, (enum sc_truth)truth[0]);
 }
 
 /* Only the slots of a full tick are sure to be ascending, and its tally is the one that is kept. */
