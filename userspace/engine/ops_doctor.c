@@ -59,12 +59,14 @@ static void check_journal(struct sc_op_call *call)
 	sc_journal_stats(call->e->journal, &s);
 	snprintf(text, sizeof(text),
 		 "%s: record %llu, on disk up to %llu, sealed up to %llu; kept in memory %llu, "
-		 "lost %llu",
+		 "lost %llu, segments in doubt %llu",
 		 s.broken ? "broken" : "whole", (unsigned long long)s.seq,
 		 (unsigned long long)s.durable_seq, (unsigned long long)s.sealed_seq,
-		 (unsigned long long)s.held, (unsigned long long)s.lost);
-	add(call, "journal", s.broken || s.lost ? RED : GREEN, text,
-	    "free room in the state directory or replace the disk; then `scram verify`");
+		 (unsigned long long)s.held, (unsigned long long)s.lost,
+		 (unsigned long long)s.sync_errors);
+	add(call, "journal", s.broken || s.lost || s.sync_errors ? RED : GREEN, text,
+	    "free room in the state directory, replace the disk, or find who deleted its files; "
+	    "then `scram verify`");
 }
 
 static void check_halt(struct sc_op_call *call)

@@ -3,6 +3,7 @@
 #include "record/journal_internal.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 int sc_journal_prepare(struct sc_journal *j, uint64_t number, struct segment **out)
 {
@@ -23,17 +24,25 @@ int sc_journal_prepare(struct sc_journal *j, uint64_t number, struct segment **o
 	return -ENFILE;
 }
 
+/* What is written to a file without a name is durable nowhere. */
+static bool is_deleted(const struct segment *s)
+{
+	struct stat st;
+
+	return fstat(s->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /*
  * 0, or -errno. After a failed sync the kernel has marked the pages clean, so a second call would
  * report a success that never was: the segment stays suspect for ever.
  */
 static int sync_segment(struct sc_journal *j, struct segment *s)
 {
-	int err;
+	int err = j->os->fdatasync(s->fd) == 0 ? 0 : errno;
 
-	if (j->os->fdatasync(s->fd) == 0)
+	if (err == 0 && !is_deleted(s))
 		return 0;
-	err = errno;
+	err = err ? err : ESTALE;
 	s->suspect = true;
 	atomic_fetch_add(&j->sync_errors, 1);
 	if (s->number > atomic_load(&j->suspect_segment))
@@ -57,7 +66,8 @@ static int sync_written(struct sc_journal *j)
 
 	if (current->suspect)
 		return 0; /* told already; the loop is about to leave it */
-	if (seq != atomic_load_explicit(&j->durable_seq, memory_order_relaxed))
+	if (seq != atomic_load_explicit(&j->durable_seq, memory_order_relaxed) ||
+	    is_deleted(current))
 		r = sync_segment(j, current);
 	while (sc_spsc_pop(&j->closed, &left)) {
 		/* One that was suspect before holds nothing up: its records are passed over. */

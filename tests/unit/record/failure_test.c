@@ -237,6 +237,30 @@ Test(failure, a_failed_sync_is_final_for_its_segment)
 	cr_expect_eq(count_kind(p.dir, SC_RECORD_JOURNAL_SUSPECT).count, 1);
 }
 
+Test(failure, a_deleted_segment_is_noticed_and_left)
+{
+	_cleanup_place_ struct place p = place_new();
+	struct sc_journal *j = open_failing(p.dir, 0);
+	struct sc_journal_stats stats;
+	char path[256];
+
+	append(j, "{\"n\":1}");
+	cr_assert_eq(sc_journal_sync(j), 0);
+	place_path(path, p.dir, "journal/00000001.jsonl");
+	cr_assert_eq(unlink(path), 0, "%s", path);
+	cr_expect_eq(sc_journal_sync(j), -ESTALE, "also while nothing is written");
+	cr_expect_not(sc_journal_can_record(j));
+	append(j, "{\"n\":2}");
+	cr_expect_eq(sc_journal_sync(j), 0);
+	sc_journal_stats(j, &stats);
+	cr_expect_eq(stats.segment, 2);
+	cr_expect_eq(stats.durable_seq, stats.seq);
+	cr_expect_eq(stats.sync_errors, 1);
+	cr_expect(sc_journal_can_record(j));
+	sc_journal_close(&j);
+	cr_expect_eq(verdict_at(p.dir), SC_VERDICT_MISSING);
+}
+
 /* --- a full disk: a small tmpfs that only a child sees --- */
 
 #define TMPFS_BYTES  "size=640k"
