@@ -234,3 +234,26 @@ Test(engine_ladder, populated_again_is_killed_again_until_released)
 	sc_kit_wait_ticks(SC_KIT_TICKS);
 	sc_kit_expect_untouched(pid, web);
 }
+
+Test(engine_ladder, restart_after_the_frozen_or_killed_cgroup_was_removed_is_a_start_like_any_other)
+{
+	pid_t pid;
+
+	sc_kit_start("conditions:\n"
+		     "  - {id: gone, scope: \"@ROOT@/*\", action: {kind: process-exit, config: "
+		     "{rekill: true}}, live: true}\n"
+		     "  - {id: long, scope: \"@ROOT@/*\", action: {kind: freeze}, ttl: 1h, live: "
+		     "true}\n");
+	pid = sc_kit_sleeper(sc_kit_mkdir("frozen"));
+	sc_kit_sleeper(sc_kit_mkdir("killed"));
+	cr_assert_eq(sc_kit_fire("long", "frozen", "--wait"), 0);
+	cr_assert_eq(sc_kit_fire("gone", "killed", "--wait"), 0);
+	cr_assert_eq(sc_rig_stop(&sc_kit, SIGKILL, NULL), 0);
+	sc_kit_end(pid);
+	sc_kit_rmdir("frozen");
+	sc_kit_rmdir("killed");
+	cr_assert_eq(sc_rig_start(&sc_kit, NULL), 0);
+	sc_kit_wait(NULL, "state", "released", 2);
+	sc_kit_restart(SIGTERM);
+	cr_expect_eq(sc_kit_count(NULL, NULL, NULL), 2);
+}
