@@ -168,6 +168,18 @@ Test(engine_manual, list_shows_what_is_live_now_and_what_was_declared)
 	json_decref(condition);
 }
 
+Test(engine_manual, why_asks_for_a_person_where_only_a_person_fires)
+{
+	_cleanup_cli_ struct sc_cli cli = {0};
+
+	sc_kit_mkdir("web");
+	sc_kit_start(BY_HAND);
+	sc_kit_cli(&cli, "why web");
+	cr_expect_not_null(strstr(cli.out, "two-person"), "%s", cli.out);
+	cr_expect_null(strstr(cli.out, "VETO"), "%s", cli.out);
+	cr_expect_null(strstr(cli.out, "source-health"), "%s", cli.out);
+}
+
 Test(engine_manual, kill_of_an_empty_cgroup_is_no_failure)
 {
 	sc_kit_mkdir("web");

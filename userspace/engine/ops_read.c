@@ -223,8 +223,13 @@ static void add_operands(struct sc_op_call *call, const struct sc_condition *c, 
 
 static void add_interlocks(struct sc_op_call *call, size_t condition, uint32_t slot)
 {
+	const struct sc_condition *c = sc_conditions_get(call->e->set, condition);
 	struct sc_fire_request rq = {
-		.condition = (uint32_t)condition, .slot = slot, .asker = SC_ASKER_AUTO};
+		.condition = (uint32_t)condition,
+		.slot = slot,
+		/* What never fires by itself is asked as a person's fire would be. */
+		.asker = c->predicate && c->spec->auto_fire ? SC_ASKER_AUTO : SC_ASKER_MANUAL,
+	};
 	struct sc_interlock_facts facts;
 	struct sc_verdict verdict;
 	char buf[SC_INTERLOCK_TEXT_MAX];
