@@ -213,15 +213,17 @@ static int prepare(struct sc_bpf *b, struct bpf_object *obj)
 	bpf_object__for_each_map(map, obj)
 	{
 		const char *name = bpf_map__name(map);
+		unsigned int m = 0;
 
 		/* .rodata: the configuration and nothing else, or its size would be refused. */
 		if (bpf_map__is_internal(map))
 			err = bpf_map__set_initial_value(map, &b->config, sizeof(b->config));
 		else if (strcmp(name, "connects") == 0)
 			err = bpf_map__set_max_entries(map, b->options.connects);
-		for (unsigned int m = 0; !err && m < SC_MAP_COUNT; m++)
-			if (strcmp(name, map_names[m]) == 0)
-				err = bpf_map__reuse_fd(map, b->fds[m]);
+		while (m < SC_MAP_COUNT && strcmp(name, map_names[m]) != 0)
+			m++;
+		if (!err && m < SC_MAP_COUNT)
+			err = bpf_map__reuse_fd(map, b->fds[m]); /* the name is freed with it */
 		if (err)
 			return err;
 	}
