@@ -5,10 +5,14 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 static enum sc_log_level log_level = SC_LOG_INFO;
+static _Atomic unsigned int dropped; /* since the last line that was written */
 
 static const struct {
 	const char *name;
@@ -37,6 +41,38 @@ int sc_log_set_level(const char *name)
 	return -EINVAL;
 }
 
+static bool is_writable(void)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT;
+}
+
+/*
+ * A reader that has stopped (a journald behind a hung disk, a full pipe) must not stop the agent:
+ * a line that would wait is dropped, and the next that is written says how many were.
+ */
+static void put(const char *line, size_t n)
+{
+	char note[64];
+	unsigned int lost;
+
+	if (!is_writable()) {
+		atomic_fetch_add(&dropped, 1);
+		return;
+	}
+	(void)sc_write_all(STDERR_FILENO, line, n);
+	lost = atomic_exchange(&dropped, 0);
+	if (lost == 0)
+		return;
+	if (!is_writable()) {
+		atomic_fetch_add(&dropped, lost);
+		return;
+	}
+	n = (size_t)snprintf(note, sizeof(note), "scram: %u messages were dropped here\n", lost);
+	(void)sc_write_all(STDERR_FILENO, note, n);
+}
+
 void sc_log(enum sc_log_level level, const char *fmt, ...)
 {
 	char raw[1024];
@@ -57,6 +93,6 @@ void sc_log(enum sc_log_level level, const char *fmt, ...)
 		sc_str_addf(&out, "scram: %s: ", levels[level].name);
 	sc_str_add_printable(&out, raw, strlen(raw));
 	line[out.len] = '\n';
-	(void)sc_write_all(STDERR_FILENO, line, out.len + 1);
+	put(line, out.len + 1);
 	errno = keep;
 }
