@@ -172,7 +172,9 @@ void sc_fires_hand_done(struct sc_engine *e)
 	while (sc_hand_take(&e->hand, &i)) {
 		struct sc_active *a = &e->active[i];
 
-		if (!a->fire.dispatched) {
+		/* A rekill that a restart took up may have its outcome without ever having been
+		 * dispatched. */
+		if (!a->fire.dispatched && !sc_fire_is_closed(a->fire.state)) {
 			a->fire.dispatched = true;
 			copy_timing(a);
 			(void)sc_records_fire(e, SC_RECORD_FIRE_DISPATCHED, &a->fire);

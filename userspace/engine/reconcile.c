@@ -140,6 +140,8 @@ static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struc
 		return;
 	case SC_RECOVERY_EMPTY:
 		close_fire(e, fire, SC_OUTCOME_EMPTIED, NULL);
+		if (sc_fire_is_standing(fire)) /* killed again when it re-populates */
+			stand(e, fire);
 		return;
 	case SC_RECOVERY_GONE:
 		close_fire(e, fire, SC_OUTCOME_GONE, NULL);

@@ -131,7 +131,10 @@ bool sc_fire_is_standing(const struct sc_fire *fire)
 	if (fire->state != SC_FIRE_VERIFIED && fire->state != SC_FIRE_FAILED)
 		return false;
 	if (fire->outcome == SC_OUTCOME_GONE || fire->outcome == SC_OUTCOME_STALE_BOOT ||
-	    fire->outcome == SC_OUTCOME_THAWED)
+	    fire->outcome == SC_OUTCOME_THAWED || fire->outcome == SC_OUTCOME_NEEDS_OPERATOR)
+		return false;
+	/* Refused before anything was done: no promise was made. */
+	if (fire->outcome == SC_OUTCOME_FAILED && !fire->dispatched)
 		return false;
 	/* A freeze that some tasks would not join is still wished for. */
 	return fire->rekill || fire->outcome == SC_OUTCOME_FROZEN ||

@@ -30,6 +30,14 @@ static const struct fire_case rekill = {.action = SC_ACTION_PROCESS_EXIT,
 					.state = SC_FIRE_VERIFIED,
 					.outcome = SC_OUTCOME_EMPTIED,
 					.rekill = true};
+static const struct fire_case rekill_left = {.action = SC_ACTION_PROCESS_EXIT,
+					     .state = SC_FIRE_FAILED,
+					     .outcome = SC_OUTCOME_NEEDS_OPERATOR,
+					     .rekill = true};
+static const struct fire_case rekill_refused = {.action = SC_ACTION_PROCESS_EXIT,
+						.state = SC_FIRE_FAILED,
+						.outcome = SC_OUTCOME_FAILED,
+						.rekill = true};
 static const struct fire_case pending = {.action = SC_ACTION_PROCESS_EXIT,
 					 .state = SC_FIRE_PENDING};
 static const struct fire_case freeze_open = {
@@ -78,6 +86,10 @@ static const struct {
 	{"done", &kill_done, HERE, true, 3, FIRED + S, false, SC_RECOVERY_NONE},
 	{"done in another boot", &kill_done, OTHER, true, 3, FIRED, false, SC_RECOVERY_NONE},
 	{"rekill stands", &rekill, HERE, true, 3, FIRED + S, false, SC_RECOVERY_KEEP_KILLING},
+	{"rekill that was left to an operator", &rekill_left, HERE, true, 3, FIRED + S, false,
+	 SC_RECOVERY_NONE},
+	{"rekill refused before it began", &rekill_refused, HERE, true, 3, FIRED - S, false,
+	 SC_RECOVERY_NONE},
 	{"rekill of a target that is gone", &rekill, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
 	{"rekill of another boot", &rekill, OTHER, true, 3, FIRED, false, SC_RECOVERY_STALE_BOOT},
 	{"waits for a person", &pending, HERE, true, 3, FIRED - S, false, SC_RECOVERY_NONE},
