@@ -119,6 +119,10 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a)
 		stand(e, a);
 		return;
 	}
+	/* What does not stand here must not stand in the journal either: the next start would undo
+	 * what is not ours. */
+	if (sc_fire_is_standing(&a->fire))
+		record_release(e, a, "agent", "was frozen by another hand: left as it is");
 	free_place(e, a);
 }
 
