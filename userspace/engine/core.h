@@ -42,12 +42,15 @@ struct sc_fold;
 #define SC_CANDIDATES_MAX 256
 /* Slots that one early tick looks at; more wake records than that make a full tick. */
 #define SC_WAKES_MAX 256
-/* Fires remembered for the blast radius; older than its window are forgotten anyhow. */
+/* Fires remembered for the blast radius, within its window, and for the cool-down. */
 #define SC_RECENT_MAX 256
 /* Tick durations kept for the percentiles in status. */
 #define SC_TICK_SAMPLES 512
 
 #define SC_NO_CONDITION 0xffffffffU
+
+/* The principal of an automatic fire. */
+#define SC_PRINCIPAL_AGENT "agent"
 
 enum sc_active_stage {
 	SC_ACTIVE_FREE,
@@ -203,8 +206,8 @@ struct sc_fire_request {
 	enum sc_asker asker;
 	bool forced;
 	uint64_t since_ns;
-	const char *fired_by; /* `auto` or the operator */
-	const char *principal;
+	const char *fired_by;  /* `auto` or the operator */
+	const char *principal; /* SC_PRINCIPAL_AGENT or who the kernel says it was */
 	const char *reason;
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;
@@ -215,6 +218,9 @@ void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
  * gets what was recorded, `verdict` why. */
 int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
 		     struct sc_verdict *verdict);
+
+/* What the blast radius and the cool-down count from now on. */
+void sc_engine_remember_fire(struct sc_engine *e, const struct sc_fire *fire);
 
 /* --- fires.c --- */
 struct sc_active *sc_fires_free_place(struct sc_engine *e);

@@ -44,6 +44,19 @@ static void count_recent(struct sc_engine *e, const char *condition_id, bool dry
 	}
 }
 
+/* The pair forgets its last fire when the agent restarts or the condition is loaded with another
+ * judgement; this does not. */
+static uint64_t last_fire(struct sc_engine *e, const char *condition_id, bool dry_run, uint64_t id)
+{
+	uint64_t last = 0;
+
+	for (const struct sc_recent *r = e->recent; r < e->recent + SC_RECENT_MAX; r++)
+		if (r->at_ns > last && r->cgroup_id == id && r->dry_run == dry_run &&
+		    strcmp(r->condition_id, condition_id) == 0)
+			last = r->at_ns;
+	return last;
+}
+
 /* What stands from before the window still affects its target. */
 static void count_standing(struct sc_engine *e, const char *condition_id,
 			   struct sc_interlock_facts *facts)
@@ -87,6 +100,7 @@ static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
 		       const struct sc_condition *c, struct sc_interlock_facts *facts)
 {
 	struct sc_condition_stats stats = sc_conditions_stats(e->set, rq->condition);
+	bool dry_run = !c->live && !rq->forced;
 
 	facts->max_targets = c->spec->max_targets;
 	facts->blast_percent = e->config.limits.blast_percent;
@@ -96,7 +110,9 @@ static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
 						  : 1;
 	facts->sick = stats.targets_true;
 	facts->sick_eligible = stats.targets;
-	count_recent(e, c->spec->id, !c->live && !rq->forced, facts);
+	count_recent(e, c->spec->id, dry_run, facts);
+	facts->last_fire_ns = SC_MAX(facts->last_fire_ns,
+				     last_fire(e, c->spec->id, dry_run, facts->decided_id));
 	count_standing(e, c->spec->id, facts);
 }
 
@@ -236,12 +252,11 @@ static struct sc_active *rung_before(struct sc_engine *e, const struct sc_fire *
 	return NULL;
 }
 
-static void remember(struct sc_engine *e, const struct sc_fire_request *rq,
-		     const struct sc_fire *fire)
+void sc_engine_remember_fire(struct sc_engine *e, const struct sc_fire *fire)
 {
 	struct sc_recent *r;
 
-	if (rq->rung > 0 && sc_action_ops_of(fire->action)->is_reversible)
+	if (fire->rung > 0 && sc_action_ops_of(fire->action)->is_reversible)
 		return;
 	for (r = e->recent; r < e->recent + SC_RECENT_MAX; r++)
 		r->is_last = r->is_last &&
@@ -249,11 +264,11 @@ static void remember(struct sc_engine *e, const struct sc_fire_request *rq,
 			      strcmp(r->condition_id, fire->condition_id) != 0);
 	r = &e->recent[e->recent_next++ % SC_RECENT_MAX];
 	*r = (struct sc_recent){
-		.at_ns = e->now.mono_ns,
+		.at_ns = fire->fired_at_mono_ns,
 		.cgroup_id = fire->cgroup_id,
 		.is_last = true,
 		.dry_run = fire->dry_run,
-		.automatic = rq->asker == SC_ASKER_AUTO,
+		.automatic = strcmp(fire->principal, SC_PRINCIPAL_AGENT) == 0,
 		.irreversible = !sc_action_ops_of(fire->action)->is_reversible,
 	};
 	sc_strcopy(r->condition_id, sizeof(r->condition_id), fire->condition_id);
@@ -266,7 +281,7 @@ static void record_end(struct sc_engine *e, enum sc_record_kind kind,
 	e->fires_total++;
 	(void)sc_conditions_fired(e->set, rq->condition, rq->slot, rq->rung, e->now.mono_ns);
 	sc_conditions_settled(e->set, rq->condition, rq->slot, e->now.mono_ns);
-	remember(e, rq, fire);
+	sc_engine_remember_fire(e, fire);
 }
 
 static int veto(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
@@ -361,7 +376,7 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 	sc_fires_dispatch(e, a);
 	e->fires_total++;
 	(void)sc_conditions_fired(e->set, rq->condition, rq->slot, rq->rung, e->now.mono_ns);
-	remember(e, rq, fire);
+	sc_engine_remember_fire(e, fire);
 	return SC_EXIT_DONE;
 }
 

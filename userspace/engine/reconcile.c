@@ -162,6 +162,19 @@ static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struc
 	}
 }
 
+/* A restart forgives nothing: what fired before it counts for the limits and the cool-down. What
+ * recovery left to people is judged afresh. */
+static void remember_fires(struct sc_engine *e)
+{
+	for (unsigned int i = sc_fold_fire_count(e->fold); i-- > 0;) {
+		const struct sc_fire *fire = sc_fold_fire_at(e->fold, i);
+
+		if (strcmp(fire->boot_id, e->boot_id) == 0 && fire->state != SC_FIRE_VETOED &&
+		    fire->outcome != SC_OUTCOME_NEEDS_OPERATOR)
+			sc_engine_remember_fire(e, fire);
+	}
+}
+
 int sc_engine_reconcile(struct sc_engine *e)
 {
 	unsigned int n = sc_fold_fire_count(e->fold);
@@ -193,5 +206,6 @@ int sc_engine_reconcile(struct sc_engine *e)
 		apply_decision(e, decision, copy);
 	}
 	free(copy);
+	remember_fires(e);
 	return 0;
 }

@@ -82,7 +82,7 @@ static void decide_all(struct sc_engine *e, const struct sc_candidates *due)
 			.asker = SC_ASKER_AUTO,
 			.since_ns = due->item[i].since_ns,
 			.fired_by = "auto",
-			.principal = "agent",
+			.principal = SC_PRINCIPAL_AGENT,
 			.reason = "",
 			.waiter = SC_REPLY_TO_NOBODY,
 		};
