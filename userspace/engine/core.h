@@ -145,7 +145,7 @@ struct sc_engine {
 	struct sc_recent recent[SC_RECENT_MAX];
 	uint32_t recent_next;
 	struct sc_frozen frozen[SC_ACTIVE_MAX];
-	uint64_t events_lost, events_lost_before, events_lost_ns;
+	uint64_t events_lost, events_lost_before, events_lost_mark, events_lost_ns;
 	uint64_t early_wakes_dropped;
 	uint32_t early_budget; /* early ticks left in this interval */
 

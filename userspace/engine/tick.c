@@ -24,10 +24,13 @@ static void note_loss(struct sc_engine *e)
 
 	/* Not wake_lost: a lost wake record loses no count. */
 	e->events_lost = s->ids_full + s->processes_full + s->events_unplaced;
-	if (e->now.mono_ns - e->events_lost_ns > SC_IRREVERSIBLE_WINDOW_NS) {
-		e->events_lost_before = e->events_lost;
-		e->events_lost_ns = e->now.mono_ns;
-	}
+	if (e->now.mono_ns - e->events_lost_ns <= SC_IRREVERSIBLE_WINDOW_NS)
+		return;
+	/* Counted from the mark before: a loss is held against the evidence for one window at
+	 * least, two at most. */
+	e->events_lost_before = e->events_lost_ns ? e->events_lost_mark : e->events_lost;
+	e->events_lost_mark = e->events_lost;
+	e->events_lost_ns = e->now.mono_ns;
 }
 
 void sc_engine_fill_source(struct sc_engine *e)

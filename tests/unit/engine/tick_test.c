@@ -169,3 +169,23 @@ Test(tick, lost_counts_veto_what_rests_on_them)
 	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), 1);
 	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "source-health");
 }
+
+Test(tick, a_loss_is_held_against_the_evidence_for_a_whole_window)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	fake_world.stats.events_unplaced = 1;
+	sc_engine_tick_full(e);
+	e->events_lost_ns -= 61 * SC_NS_PER_S; /* the next mark is due a moment after the loss */
+	sc_engine_tick_full(e);
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_expect_eq(fake_world.fake.kill_writes, 0);
+
+	e->events_lost_ns -= 61 * SC_NS_PER_S;
+	sc_engine_tick_full(e);
+	sc_engine_tick_full(e);
+	let_fires_settle();
+	cr_expect_eq(fake_world.fake.kill_writes, 1);
+}
