@@ -313,6 +313,15 @@ static int fail(struct sc_engine *e, const struct sc_fire_request *rq, struct sc
 	return SC_EXIT_FAILED;
 }
 
+/* An intent that stayed open would be finished by the next start. */
+static int refuse_unrecorded(struct sc_engine *e, struct sc_fire *fire)
+{
+	sc_strcopy(fire->error, sizeof(fire->error), "the journal cannot record it; see doctor");
+	fire->outcome = SC_OUTCOME_FAILED;
+	(void)sc_records_fire(e, SC_RECORD_FIRE_FAILED, fire);
+	return SC_EXIT_FAILED;
+}
+
 static void write_undo(struct sc_fire *fire)
 {
 	struct sc_json json;
@@ -366,7 +375,7 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 	fire->timing.intent_ns = sc_mono_ns();
 	if (!sc_records_fire(e, SC_RECORD_FIRE_INTENT, fire) && rq->asker != SC_ASKER_AUTO) {
 		sc_action_close(&a->run, &e->ports->effector);
-		return SC_EXIT_FAILED;
+		return refuse_unrecorded(e, fire);
 	}
 	a->fire = *fire;
 	a->slot = rq->slot;
