@@ -120,8 +120,13 @@ static void accept_peer(void *owner, uint32_t events)
 	struct sc_principal who;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors or memory the connection stays in the queue: not asked again
+		 * before the next housekeeping, or the loop would spin on it. */
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			c->rests = sc_loop_change(c->loop, &c->listener, 0) == 0;
 		return;
+	}
 	if (!p || !identify(fd, &who) || !is_allowed(c, fd, &who)) {
 		c->refused++;
 		return;
@@ -159,6 +164,8 @@ void sc_control_reply(struct sc_control *c, struct sc_reply_to to, struct sc_str
 
 void sc_control_expire(struct sc_control *c, uint64_t mono_ns)
 {
+	if (c->rests)
+		c->rests = sc_loop_change(c->loop, &c->listener, EPOLLIN) < 0;
 	for (size_t i = 0; i < SC_CONTROL_PEERS_MAX; i++) {
 		struct sc_control_peer *p = &c->peers[i];
 

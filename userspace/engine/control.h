@@ -44,6 +44,7 @@ struct sc_control {
 	struct sc_engine *engine;
 	gid_t group;      /* of `scram`; (gid_t)-1 = no such group */
 	uint64_t refused; /* connections turned away */
+	bool rests;       /* no connection could be taken; again at the next expiry */
 	struct sc_control_peer peers[SC_CONTROL_PEERS_MAX];
 };
 

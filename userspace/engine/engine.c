@@ -13,6 +13,8 @@
 /* A stop waits so long for fires under way; what is not verified by then is found by the next
  * start. */
 #define STOP_WAIT_NS (3 * SC_NS_PER_S)
+/* After a tick that took longer than the interval. */
+#define REST_NS SC_NS_PER_MS
 
 void sc_engine_take_switches(struct sc_engine *e)
 {
@@ -46,18 +48,23 @@ static uint64_t choose_interval(const struct sc_engine *e)
 	return e->config.tick_ns;
 }
 
-int sc_engine_arm_ticks(struct sc_engine *e)
+/* The next at due_ns, then one per interval. */
+static int arm_tick_timer(struct sc_engine *e)
 {
 	struct itimerspec spec;
-	uint64_t now = sc_mono_ns();
 
-	e->interval_ns = choose_interval(e);
-	e->due_ns = now + 1; /* the first at once */
 	spec.it_value.tv_sec = (time_t)(e->due_ns / SC_NS_PER_S);
 	spec.it_value.tv_nsec = (long)(e->due_ns % SC_NS_PER_S);
 	spec.it_interval.tv_sec = (time_t)(e->interval_ns / SC_NS_PER_S);
 	spec.it_interval.tv_nsec = (long)(e->interval_ns % SC_NS_PER_S);
 	return timerfd_settime(e->tick_timer.fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
+}
+
+int sc_engine_arm_ticks(struct sc_engine *e)
+{
+	e->interval_ns = choose_interval(e);
+	e->due_ns = sc_mono_ns() + 1; /* the first at once */
+	return arm_tick_timer(e);
 }
 
 static void housekeeping(struct sc_engine *e)
@@ -74,6 +81,18 @@ static void housekeeping(struct sc_engine *e)
 	e->last_housekeeping_ns = e->now.mono_ns;
 }
 
+/* Ticks that take longer than their interval would leave the loop thread no moment of sleep, and
+ * RLIMIT_RTTIME ends a FIFO thread that never sleeps: the next tick begins after a rest. */
+static void rest_after_overrun(struct sc_engine *e)
+{
+	uint64_t now = sc_mono_ns();
+
+	if (now < e->due_ns)
+		return;
+	e->due_ns = now + REST_NS;
+	(void)arm_tick_timer(e);
+}
+
 static void on_tick(void *owner, uint32_t events)
 {
 	struct sc_engine *e = owner;
@@ -87,6 +106,7 @@ static void on_tick(void *owner, uint32_t events)
 	else
 		sc_fires_look(e, SC_SLOT_NONE);
 	e->due_ns += expirations * e->interval_ns;
+	rest_after_overrun(e);
 	if (!e->ready && !e->stopping) {
 		e->ready = true;
 		sc_statefile_touch(&e->statefile, e->now.mono_ns);

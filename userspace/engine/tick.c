@@ -140,9 +140,8 @@ static void note_tick(struct sc_engine *e, uint64_t begin_ns)
 	t->samples++;
 	t->full++;
 	if (took > e->interval_ns && t->overruns++ == 0)
-		sc_log_warning(
-			"a tick took %llu us, longer than the interval; the next runs at once",
-			(unsigned long long)t->last_us);
+		sc_log_warning("a tick took %llu us, longer than the interval; the next comes late",
+			       (unsigned long long)t->last_us);
 	if (t->samples == 2 * SC_TICK_SAMPLES)
 		t->samples = SC_TICK_SAMPLES; /* the ring is full and stays so */
 }
