@@ -237,8 +237,7 @@ void sc_fires_arm_timer(struct sc_engine *e)
 	uint64_t first = UINT64_MAX;
 
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
-		if (e->active[i].stage == SC_ACTIVE_WITH_HAND ||
-		    e->active[i].stage == SC_ACTIVE_VERIFYING)
+		if (e->active[i].stage != SC_ACTIVE_FREE)
 			first = SC_MIN(first, e->active[i].next_ns);
 	if (first != UINT64_MAX) {
 		first = SC_MAX(first, (uint64_t)1); /* 0 would disarm it */
