@@ -232,6 +232,8 @@ void sc_engine_stop(struct sc_engine *e)
 		record_life(e, SC_RECORD_AGENT_STOPPED);
 		sc_records_keep(e);
 		e->stopping = true;
+		/* The last state file must not find its room taken by the one before. */
+		sc_syncer_finish(&e->syncer);
 		sc_state_keep(e, true);
 	}
 	if (e->control.loop)
@@ -271,5 +273,7 @@ struct sc_engine *sc_engine_new(const struct sc_run_options *options)
 	e->tick_timer.fd = e->look_timer.fd = e->signals.fd = -1;
 	e->control.listener.fd = -1;
 	e->syncer.bell = -1;
+	e->hand.order_bell = e->hand.done_bell = -1;
+	e->collector.order_bell = e->collector.report_bell = -1;
 	return e;
 }

@@ -74,7 +74,7 @@ int sc_syncer_start(struct sc_syncer *s)
 	return 0;
 }
 
-void sc_syncer_done(struct sc_syncer *s)
+void sc_syncer_finish(struct sc_syncer *s)
 {
 	if (s->running) {
 		atomic_store(&s->stop, true);
@@ -84,6 +84,11 @@ void sc_syncer_done(struct sc_syncer *s)
 	}
 	if (s->journal && s->state)
 		sync_all(s);
+}
+
+void sc_syncer_done(struct sc_syncer *s)
+{
+	sc_syncer_finish(s);
 	free(s->state);
 	s->state = NULL;
 	sc_close(&s->bell);

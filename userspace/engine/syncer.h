@@ -32,7 +32,10 @@ struct sc_syncer {
 int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_fd,
 		   int state_dir_fd);
 int sc_syncer_start(struct sc_syncer *s);
-/* Syncs once more, then ends the thread. */
+/* Ends the thread and writes what waits, on the calling thread: the room for a state file is free
+ * then. */
+void sc_syncer_finish(struct sc_syncer *s);
+/* The same, and frees everything. */
 void sc_syncer_done(struct sc_syncer *s);
 
 /* loop: something was appended. */

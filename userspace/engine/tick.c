@@ -236,6 +236,8 @@ void sc_engine_tick_early(struct sc_engine *e)
 	e->now = sc_time_now();
 	e->cause_ns = e->now.mono_ns;
 	fits = take_wakes(e, slots, &n);
+	if (e->stopping)
+		return; /* fires under way are looked at; nothing new begins */
 	for (uint32_t i = 0; i < n; i++)
 		if (is_watched(e, slots[i]))
 			slots[kept++] = slots[i];
