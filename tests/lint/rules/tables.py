@@ -12,6 +12,8 @@ SORTED = {
 BY_ENUM = {
     "userspace/interlock/table.c": ("sc_interlocks", "sc_interlock_id", "include/scram/interlock.h"),
     "userspace/action/table.c": ("actions", "sc_action_kind", "include/scram/action.h"),
+    "userspace/engine/protocol.c": ("ops", "sc_op", "userspace/engine/protocol.h"),
+    "userspace/engine/ops.c": ("handlers", "sc_op", "userspace/engine/protocol.h"),
 }
 
 
@@ -47,7 +49,7 @@ def check(tree):
     for path, (name, enum, header) in BY_ENUM.items():
         if path not in tree.files:
             continue
-        rows = [(n, m.group(1)) for n, line in array(tree, path, name) for m in [re.match(r"\s*\[(SC_\w+)\]", line)] if m]
+        rows = [(n, got) for n, line in array(tree, path, name) for got in re.findall(r"\[(SC_\w+)\] =", line)]
         want = enum_names(tree, header, enum)
         for (number, got), expected in zip(rows, want):
             if got != expected:
