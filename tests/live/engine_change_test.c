@@ -223,6 +223,29 @@ Test(engine_change, condition_registered_at_run_time_fires_and_survives_until_un
 	sc_kit_expect("why added", 1, "no such condition");
 }
 
+Test(engine_change, words_too_long_to_record_are_refused_and_nothing_changes)
+{
+	static const char *const verbs[] = {"promote", "demote", "unregister", "disarm"};
+	char reason[3000];
+
+	memset(reason, 'x', sizeof(reason) - 1);
+	reason[sizeof(reason) - 1] = '\0';
+	sc_kit_start("conditions:\n" CROWD(""));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(verbs); i++) {
+		const char *const argv[] = {verbs[i], "--reason", reason, i < 3 ? "crowd" : NULL,
+					    NULL};
+		_cleanup_cli_ struct sc_cli cli = {0};
+		json_t *condition;
+
+		cr_assert_eq(sc_rig_cli(&sc_kit, &cli, argv), 0);
+		cr_expect_eq(cli.status, 2, "%s: %s", verbs[i], cli.err);
+		condition = sc_kit_condition("crowd");
+		cr_expect(json_is_false(json_object_get(condition, "live")));
+		json_decref(condition);
+	}
+	sc_kit_expect("status", 0, "scram is ready");
+}
+
 Test(engine_change, bad_registration_is_refused_and_nothing_changes)
 {
 	static const struct {

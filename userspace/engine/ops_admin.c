@@ -7,14 +7,24 @@
 
 #include <string.h>
 
-/* {"operator":..., "reason":..., "principal":..., "id":...}: the body of such a record; id may be
- * NULL. */
-static void write_body(struct sc_op_call *call, struct sc_str *out, const char *id, bool file_live)
+/*
+ * {"operator":..., "reason":..., "principal":..., "id":...}: the body of such a record; id may be
+ * NULL. False, with the call failed, when it cannot be written: nothing may be changed then.
+ */
+static bool write_body(struct sc_op_call *call, struct sc_str *out, const char *id, bool file_live)
 {
 	const char *operator_name = sc_op_text(call, "operator");
 	const char *reason = sc_op_text(call, "reason");
 	struct sc_json json;
 
+	if (call->exit != SC_EXIT_DONE)
+		return false;
+	if ((reason && strlen(reason) >= SC_FIRE_REASON_MAX) ||
+	    (operator_name && strlen(operator_name) >= SC_FIRE_OPERATOR_MAX)) {
+		sc_op_fail(call, SC_EXIT_USAGE, "reason has at most %d bytes, operator %d",
+			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
+		return false;
+	}
 	sc_json_init(&json, out);
 	sc_json_object_begin(&json);
 	if (id) {
@@ -22,34 +32,38 @@ static void write_body(struct sc_op_call *call, struct sc_str *out, const char *
 		sc_json_member_bool(&json, "file_live", file_live);
 	}
 	sc_json_member_text(&json, "operator", operator_name ? operator_name : call->principal);
-	sc_json_member_text(&json, "reason", reason ? reason : "");
+	sc_json_member_text(&json, "reason", reason && reason[0] ? reason : "no reason given");
 	sc_json_member_text(&json, "principal", call->principal);
 	sc_json_object_end(&json);
+	if (out->truncated)
+		sc_op_fail(call, SC_EXIT_FAILED, "out of memory");
+	return !out->truncated;
 }
 
 /* A person's change that cannot be recorded is refused. */
-static bool record(struct sc_op_call *call, enum sc_record_kind kind, const char *body)
+static bool can_record(struct sc_op_call *call)
 {
-	if (sc_journal_can_record(call->e->journal) && sc_records_append(call->e, kind, body))
+	if (sc_journal_can_record(call->e->journal))
 		return true;
 	sc_op_fail(call, SC_EXIT_FAILED, "the journal cannot record it; see `scram doctor`");
 	return false;
 }
 
+static bool record(struct sc_op_call *call, enum sc_record_kind kind, const char *body)
+{
+	return can_record(call) && sc_records_append(call->e, kind, body);
+}
+
 static void set_disarmed(struct sc_op_call *call, bool on)
 {
 	struct sc_engine *e = call->e;
-	char body[2048];
-	struct sc_str text;
+	_cleanup_str_ struct sc_str body;
 
-	sc_str_init(&text, body, sizeof(body));
-	write_body(call, &text, NULL, false);
-	if (text.truncated) {
-		sc_op_fail(call, SC_EXIT_USAGE, "reason or operator is too long");
+	sc_str_init_heap(&body);
+	if (!write_body(call, &body, NULL, false))
 		return;
-	}
 	/* Stopping the stopper must work with a full disk too: it is loud instead. */
-	if (!sc_records_append(e, on ? SC_RECORD_DISARM : SC_RECORD_ARM, body))
+	if (!sc_records_append(e, on ? SC_RECORD_DISARM : SC_RECORD_ARM, body.data))
 		sc_log_error("%s is in force, but not recorded", on ? "disarm" : "arm");
 	sc_engine_take_switches(e);
 	sc_log_warning("%s by uid %u: %s", on ? "disarmed" : "armed", call->who.uid,
@@ -57,10 +71,10 @@ static void set_disarmed(struct sc_op_call *call, bool on)
 	sc_json_member_bool(&call->json, "disarmed", on);
 }
 
+/* In haste a reason is too much to ask for: stopping the stopper is one word. */
 void sc_op_disarm(struct sc_op_call *call)
 {
-	if (sc_op_need(call, "reason", "why, for the journal and for everybody who wonders"))
-		set_disarmed(call, true);
+	set_disarmed(call, true);
 }
 
 void sc_op_arm(struct sc_op_call *call)
@@ -79,14 +93,13 @@ static void set_live(struct sc_op_call *call, bool live)
 	struct sc_engine *e = call->e;
 	const char *id = sc_op_need(call, "id", "the condition");
 	struct sc_registry *registry;
-	_cleanup_str_ struct sc_str why;
+	_cleanup_str_ struct sc_str why, body;
 	struct sc_diag diag = {0};
-	char body[2048];
-	struct sc_str text;
 	int at, i, r;
 
 	sc_str_init_heap(&why);
-	if (!id)
+	sc_str_init_heap(&body);
+	if (!id || !can_record(call))
 		return;
 	i = sc_conditions_find(e->set, id);
 	if (live && i >= 0 && e->meta[i].why_not[0]) {
@@ -101,13 +114,16 @@ static void set_live(struct sc_op_call *call, bool live)
 		return;
 	}
 	at = sc_registry_find(registry, id);
-	sc_str_init(&text, body, sizeof(body));
-	write_body(call, &text, id, sc_registry_get(registry, (size_t)at).spec->live);
+	if (!write_body(call, &body, id, sc_registry_get(registry, (size_t)at).spec->live)) {
+		sc_registry_free(&registry);
+		return;
+	}
 	if (sc_engine_rebuild(e, registry, NULL, &why) < 0) {
 		sc_op_fail(call, SC_EXIT_FAILED, "%s", why.data);
 		return;
 	}
-	(void)record(call, live ? SC_RECORD_CONDITION_PROMOTED : SC_RECORD_CONDITION_DEMOTED, body);
+	(void)record(call, live ? SC_RECORD_CONDITION_PROMOTED : SC_RECORD_CONDITION_DEMOTED,
+		     body.data);
 	sc_json_member_bool(&call->json, "changed", r == 1);
 	sc_json_member_text(&call->json, "id", id);
 	sc_json_member_bool(&call->json, "live", live);
@@ -181,11 +197,8 @@ void sc_op_register(struct sc_op_call *call)
 		sc_op_fail(call, SC_EXIT_USAGE, "conditions must be a list of at least one");
 		return;
 	}
-	if (!sc_journal_can_record(call->e->journal)) {
-		sc_op_fail(call, SC_EXIT_FAILED,
-			   "the journal cannot record it; see `scram doctor`");
+	if (!can_record(call))
 		return;
-	}
 	registry = sc_registry_clone(call->e->registry);
 	if (!registry || upsert_all(call, registry, list) < 0) {
 		sc_registry_free(&registry);
@@ -202,14 +215,13 @@ void sc_op_unregister(struct sc_op_call *call)
 	struct sc_engine *e = call->e;
 	const char *id = sc_op_need(call, "id", "the condition");
 	struct sc_registry *registry;
-	_cleanup_str_ struct sc_str why;
+	_cleanup_str_ struct sc_str why, body;
 	struct sc_diag diag = {0};
-	char body[2048];
-	struct sc_str text;
 	int r;
 
 	sc_str_init_heap(&why);
-	if (!id)
+	sc_str_init_heap(&body);
+	if (!id || !can_record(call) || !write_body(call, &body, id, false))
 		return;
 	registry = sc_registry_clone(e->registry);
 	r = registry ? sc_registry_delete(registry, id, &diag) : -ENOMEM;
@@ -222,13 +234,11 @@ void sc_op_unregister(struct sc_op_call *call)
 			sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s", id);
 		return;
 	}
-	sc_str_init(&text, body, sizeof(body));
-	write_body(call, &text, id, false);
 	if (sc_engine_rebuild(e, registry, NULL, &why) < 0) {
 		sc_op_fail(call, SC_EXIT_FAILED, "%s", why.data);
 		return;
 	}
-	(void)record(call, SC_RECORD_CONDITION_DELETED, body);
+	(void)record(call, SC_RECORD_CONDITION_DELETED, body.data);
 	sc_json_member_text(&call->json, "id", id);
 	sc_json_member_bool(&call->json, "removed_from_memory", true);
 }
