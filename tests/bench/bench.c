@@ -398,21 +398,29 @@ static void agent_kill(struct sc_rig *rig, int dirfd, const char *line)
 		die("agent's kill", ETIMEDOUT);
 }
 
+/* An agent and one target, k; returns its dirfd. */
+static int start_with_target(struct sc_rig *rig)
+{
+	int err = sc_rig_open(rig, event_yaml);
+	int fd;
+
+	if (err < 0)
+		die("sandbox", err);
+	(void)mkdirat(rig->root_fd, "k", 0755);
+	fd = openat(rig->root_fd, "k", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	err = sc_rig_start(rig, NULL);
+	if (err < 0)
+		die("agent", err);
+	return fd;
+}
+
 static void bench_kill(struct report *r)
 {
 	struct sc_rig rig;
 	struct samples bare = {0}, ours = {0}, unused = {0}, intent = {0};
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = start_with_target(&rig);
 	char line[1024];
-	int err = sc_rig_open(&rig, event_yaml);
 
-	if (err < 0)
-		die("sandbox", err);
-	(void)mkdirat(rig.root_fd, "k", 0755);
-	fd = openat(rig.root_fd, "k", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	err = sc_rig_start(&rig, NULL);
-	if (err < 0)
-		die("agent", err);
 	snprintf(line, sizeof(line),
 		 "fire hand --reason bench --operator bench --wait --target %s/k", rig.root);
 	for (int i = 0; i < KILL_ROUNDS; i++) {
@@ -433,17 +441,9 @@ static void bench_fire(struct report *r)
 {
 	struct sc_rig rig;
 	struct samples shell = {0};
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = start_with_target(&rig);
 	char line[1024];
-	int err = sc_rig_open(&rig, event_yaml);
 
-	if (err < 0)
-		die("sandbox", err);
-	(void)mkdirat(rig.root_fd, "k", 0755);
-	fd = openat(rig.root_fd, "k", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	err = sc_rig_start(&rig, NULL);
-	if (err < 0)
-		die("agent", err);
 	snprintf(line, sizeof(line), "fire hand --reason bench --operator bench --target %s/k",
 		 rig.root);
 	for (int i = 0; i < FIRE_ROUNDS; i++) {

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define DISTANCE_MAX 32
+/* Edits up to which a wrong name is taken for a slip. */
+#define NEAR_MAX 4
 
 void sc_str_init(struct sc_str *s, char *buf, size_t size)
 {
@@ -178,7 +180,8 @@ bool sc_strcopy(char *dst, size_t size, const char *src)
 	return src[n] == '\0';
 }
 
-unsigned int sc_str_distance(const char *a, const char *b)
+/* Edit distance; at most DISTANCE_MAX bytes of each side are looked at. */
+static unsigned int distance_of(const char *a, const char *b)
 {
 	unsigned int row[DISTANCE_MAX + 1];
 	size_t la = strnlen(a, DISTANCE_MAX);
@@ -201,6 +204,24 @@ unsigned int sc_str_distance(const char *a, const char *b)
 		}
 	}
 	return row[lb];
+}
+
+void sc_nearest_init(struct sc_nearest *n, const char *wrong, size_t len)
+{
+	*n = (struct sc_nearest){.distance = NEAR_MAX + 1};
+	n->len = SC_MIN(len, sizeof(n->wrong) - 1);
+	memcpy(n->wrong, wrong, n->len);
+}
+
+bool sc_nearest_offer(struct sc_nearest *n, const char *name)
+{
+	unsigned int distance = distance_of(n->wrong, name);
+
+	if (distance >= n->distance || distance * 2 > n->len || distance * 2 > strlen(name))
+		return false;
+	n->distance = distance;
+	n->best = name;
+	return true;
 }
 
 int sc_diag_set(struct sc_diag *diag, int err, unsigned int line, unsigned int column,

@@ -45,5 +45,17 @@ void sc_str_add_json(struct sc_str *s, const char *text, size_t n);
 /* Copies src into dst[size], always terminated; false when it did not fit (then cut). */
 bool sc_strcopy(char *dst, size_t size, const char *src);
 
-/* Edit distance for "did you mean", at most 32 bytes of each side are looked at. */
-unsigned int sc_str_distance(const char *a, const char *b);
+/*
+ * "Did you mean": remembers the name nearest to a wrong one among those offered. A name is near when few
+ * edits (at most 4) make it of the wrong one, and fewer than half of either's letters.
+ */
+struct sc_nearest {
+	char wrong[64];
+	size_t len;
+	unsigned int distance; /* of best */
+	const char *best;      /* NULL = nothing is near; borrowed from the offer */
+};
+
+void sc_nearest_init(struct sc_nearest *n, const char *wrong, size_t len);
+/* True when name is now the best. */
+bool sc_nearest_offer(struct sc_nearest *n, const char *name);

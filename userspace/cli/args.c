@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Farther than this, another name is not what was meant. */
-#define NEAR_MAX 3
-
 struct parse {
 	struct sc_args *args;
 	char *const *argv;
@@ -29,33 +26,26 @@ static const struct sc_option *find_in(const struct sc_option *options, const ch
 	return NULL;
 }
 
-static void nearer_in(const struct sc_verb *verb, const struct sc_option *options, const char *name,
-		      const char **best, unsigned int *distance)
+static void offer(struct sc_nearest *nearest, const struct sc_verb *verb,
+		  const struct sc_option *options)
 {
-	for (; options && options->name; options++) {
-		unsigned int d = sc_str_distance(name, options->name);
-
-		if (d < *distance && sc_verb_takes(verb, options)) {
-			*distance = d;
-			*best = options->name;
-		}
-	}
+	for (; options && options->name; options++)
+		if (sc_verb_takes(verb, options))
+			sc_nearest_offer(nearest, options->name);
 }
 
 static int unknown_option(const struct parse *p, const char *arg)
 {
 	const struct sc_verb *verb = p->args->verb;
-	unsigned int distance = NEAR_MAX + 1;
-	const char *best = NULL;
-	char name[64];
+	const char *name = arg + strspn(arg, "-");
+	struct sc_nearest nearest;
 
-	sc_strcopy(name, sizeof(name), arg + strspn(arg, "-"));
-	name[strcspn(name, "=")] = '\0';
-	nearer_in(verb, verb->options, name, &best, &distance);
-	nearer_in(verb, sc_common_options, name, &best, &distance);
-	if (best)
+	sc_nearest_init(&nearest, name, strcspn(name, "="));
+	offer(&nearest, verb, verb->options);
+	offer(&nearest, verb, sc_common_options);
+	if (nearest.best)
 		return sc_diag_set(p->diag, -EINVAL, 0, 0, "unknown option %s; did you mean --%s?",
-				   arg, best);
+				   arg, nearest.best);
 	return sc_diag_set(p->diag, -EINVAL, 0, 0, "unknown option %s", arg);
 }
 

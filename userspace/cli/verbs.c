@@ -12,8 +12,6 @@
 #include <string.h>
 
 /* Farther than this, another verb is not what was meant. */
-#define NEAR_MAX 3
-
 static const struct sc_verb verbs[];
 static const size_t verb_count;
 
@@ -33,18 +31,12 @@ const struct sc_verb *sc_verb_find(const char *name)
 
 const struct sc_verb *sc_verb_nearest(const char *name)
 {
-	const struct sc_verb *best = NULL;
-	unsigned int distance = NEAR_MAX;
+	struct sc_nearest nearest;
 
-	for (size_t i = 0; i < verb_count; i++) {
-		unsigned int d = sc_str_distance(name, verbs[i].name);
-
-		if (d < distance && d < strlen(verbs[i].name)) {
-			distance = d;
-			best = &verbs[i];
-		}
-	}
-	return best;
+	sc_nearest_init(&nearest, name, strlen(name));
+	for (size_t i = 0; i < verb_count; i++)
+		sc_nearest_offer(&nearest, verbs[i].name);
+	return nearest.best ? sc_verb_find(nearest.best) : NULL;
 }
 
 bool sc_verb_takes(const struct sc_verb *verb, const struct sc_option *common)
@@ -134,7 +126,7 @@ static const struct sc_verb verbs[] = {
 		.details = "The agent goes on watching and recording. What it has frozen or keeps "
 			   "killed "
 			   "stays so: release it by name.",
-		.options = OPTIONS(OPERATOR, REASON_REQUIRED),
+		.options = OPTIONS(OPERATOR, REASON),
 		.kind = SC_VERB_WRITES,
 		.run = sc_verb_disarm,
 	},

@@ -7,7 +7,6 @@
 #include <string.h>
 
 /* Names further away than this share of their length are no help. */
-#define HINT_DISTANCE_MAX 3u
 
 void sc_fault_at(struct sc_reader *r, int err, const struct sc_diag *diag)
 {
@@ -40,19 +39,13 @@ void sc_fault(struct sc_reader *r, const struct sc_value *at, const char *fmt, .
 
 void sc_hint(struct sc_str *out, const char *word, const char *const *names, size_t n)
 {
-	unsigned int best = HINT_DISTANCE_MAX + 1;
-	const char *near = NULL;
+	struct sc_nearest nearest;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned int distance = sc_str_distance(word, names[i]);
-
-		if (distance < best && distance < strlen(names[i])) {
-			best = distance;
-			near = names[i];
-		}
-	}
-	if (near) {
-		sc_str_addf(out, "; did you mean %s?", near);
+	sc_nearest_init(&nearest, word, strlen(word));
+	for (size_t i = 0; i < n; i++)
+		sc_nearest_offer(&nearest, names[i]);
+	if (nearest.best) {
+		sc_str_addf(out, "; did you mean %s?", nearest.best);
 		return;
 	}
 	sc_str_add(out, n ? "; known are " : "; none is known");

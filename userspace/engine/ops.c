@@ -57,6 +57,17 @@ const char *sc_op_need(struct sc_op_call *call, const char *key, const char *wha
 	return NULL;
 }
 
+int sc_op_condition(struct sc_op_call *call, const char *key)
+{
+	const char *id = sc_op_need(call, key, "the id of a condition");
+	int i = id ? sc_conditions_find(call->e->set, id) : -1;
+
+	if (id && i < 0)
+		sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s; `scram list` shows them",
+			   id);
+	return i < 0 ? -1 : i;
+}
+
 bool sc_op_flag(struct sc_op_call *call, const char *key)
 {
 	return json_is_true(json_object_get(call->args, key));

@@ -34,6 +34,8 @@ void sc_op_fail(struct sc_op_call *call, enum sc_exit exit, const char *fmt, ...
 const char *sc_op_text(struct sc_op_call *call, const char *key);
 /* The same, and its absence fails the call: `what` says what it is for. */
 const char *sc_op_need(struct sc_op_call *call, const char *key, const char *what);
+/* The condition of the running set that member `key` names; -1 with a failed call. */
+int sc_op_condition(struct sc_op_call *call, const char *key);
 bool sc_op_flag(struct sc_op_call *call, const char *key);
 
 /* Handlers, by file. */

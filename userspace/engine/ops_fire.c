@@ -111,22 +111,16 @@ static void explain(struct sc_op_call *call, int exit, const struct sc_fire *fir
 void sc_op_fire(struct sc_op_call *call)
 {
 	struct sc_engine *e = call->e;
-	const char *id = sc_op_need(call, "id", "the condition to fire");
+	int condition = sc_op_condition(call, "id");
 	const char *reason = sc_op_need(call, "reason", "why, for the journal");
 	const char *operator_name = sc_op_need(call, "operator", "who fires, for the journal");
 	struct sc_verdict verdict;
 	struct sc_fire fire;
 	struct sc_fire_request rq;
-	int condition, exit;
+	int exit;
 
-	if (!id || !reason || !operator_name)
+	if (condition < 0 || !reason || !operator_name)
 		return;
-	condition = sc_conditions_find(e->set, id);
-	if (condition < 0) {
-		sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s; `scram list` shows them",
-			   id);
-		return;
-	}
 	if (strlen(reason) >= SC_FIRE_REASON_MAX || strlen(operator_name) >= SC_FIRE_OPERATOR_MAX) {
 		sc_op_fail(call, SC_EXIT_USAGE, "reason has at most %d bytes, operator %d",
 			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);

@@ -292,27 +292,21 @@ static void explain_all(struct sc_op_call *call, size_t condition)
 void sc_op_why(struct sc_op_call *call)
 {
 	struct sc_engine *e = call->e;
-	const char *id = sc_op_need(call, "condition", "the condition to explain");
+	int condition = sc_op_condition(call, "condition");
 	const char *path = sc_op_text(call, "target");
+	const struct sc_condition *c;
 	uint32_t slot = SC_SLOT_NONE;
 	_cleanup_str_ struct sc_str words;
-	int condition;
 
 	sc_str_init_heap(&words);
 	if (path && call->exit == SC_EXIT_DONE)
 		slot = named_target(call, path);
-	if (!id || call->exit != SC_EXIT_DONE)
+	if (call->exit != SC_EXIT_DONE)
 		return;
-	condition = sc_conditions_find(e->set, id);
-	if (condition < 0) {
-		sc_op_fail(call, SC_EXIT_FAILED, "no such condition: %s; `scram list` shows them",
-			   id);
-		return;
-	}
-	if (sc_conditions_get(e->set, (size_t)condition)->predicate)
-		sc_predicate_describe(sc_conditions_get(e->set, (size_t)condition)->predicate,
-				      &words);
-	sc_json_member_text(&call->json, "condition", id);
+	c = sc_conditions_get(e->set, (size_t)condition);
+	if (c->predicate)
+		sc_predicate_describe(c->predicate, &words);
+	sc_json_member_text(&call->json, "condition", c->spec->id);
 	sc_json_member_text(&call->json, "armed", sc_op_armed(e, (size_t)condition));
 	sc_json_member_text(&call->json, "description_in_words", words.data);
 	sc_json_key(&call->json, "targets");

@@ -9,9 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#define NEAR_MAX     3
-#define NAME_LEN_MAX 32
-
 static const struct sc_function functions[14];
 
 static struct sc_bounds between(double lowest, double highest)
@@ -66,23 +63,12 @@ const struct sc_function *sc_function_find(const char *name, size_t len)
 
 const char *sc_function_nearest(const char *name, size_t len)
 {
-	char wrong[NAME_LEN_MAX];
-	const char *best = NULL;
-	unsigned int best_distance = NEAR_MAX + 1;
+	struct sc_nearest nearest;
 
-	if (len >= sizeof(wrong))
-		return NULL;
-	memcpy(wrong, name, len);
-	wrong[len] = '\0';
-	for (size_t i = 0; i < SC_ARRAY_SIZE(functions); i++) {
-		unsigned int distance = sc_str_distance(wrong, functions[i].name);
-
-		if (distance < best_distance && distance * 2 <= len) {
-			best = functions[i].name;
-			best_distance = distance;
-		}
-	}
-	return best;
+	sc_nearest_init(&nearest, name, len);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(functions); i++)
+		sc_nearest_offer(&nearest, functions[i].name);
+	return nearest.best;
 }
 
 size_t sc_functions_count(void)

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define NEAR_MAX     4 /* edits up to which a wrong name is taken for a slip */
-#define NAME_LEN_MAX 64
-
 static const char *const feature_names[] = {
 	[SC_FEATURE_AGENT] = "agent",
 	[SC_FEATURE_PROC] = "proc",
@@ -60,23 +57,12 @@ int sc_signal_find(const char *name, size_t len)
 
 const char *sc_signal_nearest(const char *name, size_t len)
 {
-	char wrong[NAME_LEN_MAX];
-	const char *best = NULL;
-	unsigned int best_distance = NEAR_MAX + 1;
+	struct sc_nearest nearest;
 
-	if (len >= sizeof(wrong))
-		return NULL;
-	memcpy(wrong, name, len);
-	wrong[len] = '\0';
-	for (int s = 0; s < SC_SIGNAL_COUNT; s++) {
-		unsigned int distance = sc_str_distance(wrong, signals[s].name);
-
-		if (distance < best_distance && distance * 2 <= len) {
-			best = signals[s].name;
-			best_distance = distance;
-		}
-	}
-	return best;
+	sc_nearest_init(&nearest, name, len);
+	for (int s = 0; s < SC_SIGNAL_COUNT; s++)
+		sc_nearest_offer(&nearest, signals[s].name);
+	return nearest.best;
 }
 
 uint32_t sc_signal_set_features(const struct sc_signal_set *set)
