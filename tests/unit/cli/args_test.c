@@ -70,7 +70,6 @@ Test(args, mistakes_are_named)
 		{"fire", {"x", "--opperator=ann"}, "did you mean --operator?"},
 		{"fire", {"x", "--json"}, "unknown option --json"},
 		{"fire", {"x", "-f"}, "unknown option -f"},
-		{"disarm", {NULL}, "needs --reason TEXT"},
 		{"release", {NULL}, "needs FIRE|CGROUP"},
 		{"status", {"--jsn"}, "did you mean --json?"},
 		{"status", {"--run-dri", "/x"}, "did you mean --run-dir?"},

@@ -225,7 +225,6 @@ Test(verbs, arguments_that_make_no_sense_are_2_and_send_nothing, .init = quiet)
 		{"fires", "--limit", "10x"},
 		{"fire", "x", "--operator", "ann"},
 		{"fire", "x", "--reason=r", "--operator=o", "--target=\xff"},
-		{"disarm"},
 		{"release"},
 		{"completion", "fish"},
 		{"reference", "nothing"},
