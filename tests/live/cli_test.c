@@ -73,7 +73,7 @@ Test(cli, release_offline_thaws_after_the_agent_was_killed, .init = set_up, .fin
 	assert_cli(release, 0, "released 1 fire");
 	cr_assert_eq(sc_cgroup_key(dirfd, "cgroup.events", "frozen"), 0);
 	assert_cli(verify, 0, "journal ok");
-	/* Releasing twice is harmless; a fire that never was is a mistake of the one who typed it. */
+	/* Releasing twice is harmless; a fire that never was is a mistake in typing. */
 	assert_cli(release, 0, "nothing in force");
 	assert_cli(unknown, 1, "no such fire");
 }

@@ -66,7 +66,7 @@ Test(trap, freeze_of_an_ancestor_of_the_agent_is_vetoed)
 {
 	char at_agent[1024];
 
-	/* The sandbox itself is supervised, so the agent's own cgroup and its parent are targets. */
+	/* The sandbox itself is supervised: the agent's own cgroup and its parent are targets. */
 	snprintf(at_agent, sizeof(at_agent), "--target %s/agent", sc_kit.box.cgroup);
 	sc_strcopy(sc_kit.root_dir, sizeof(sc_kit.root_dir), sc_kit.box.dir);
 	sc_kit_start("conditions:\n"

@@ -116,7 +116,7 @@ static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
 	count_standing(e, c->spec->id, facts);
 }
 
-/* What is not supervised has no slot and no values: only what a person's fire is asked, is asked. */
+/* What is not supervised has no slot and no values: only what a person's fire needs is asked. */
 static void fill_outside_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 			       struct sc_interlock_facts *facts)
 {
