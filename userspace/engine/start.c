@@ -215,7 +215,7 @@ int sc_engine_start(struct sc_engine *e)
 	r = start_threads(e);
 	if (r == 0)
 		e->ports->become_fifo(e->ports->ctx, false);
-	/* The startup grace is for seeing enough: on a loaded host the way here may take as long. */
+	/* The grace is for seeing enough: on a loaded host the way here may take as long. */
 	e->started_ns = sc_mono_ns();
 	e->last_tick = sc_time_now();
 	return r == 0 ? sc_engine_arm_ticks(e) : r;
