@@ -23,7 +23,7 @@ CFLAGS ?= -g
 SC_CFLAGS := -std=gnu17 $(WARN) $(WERROR) $(OPT) -fstack-protector-strong -fPIE -pthread -MMD -MP \
 	-D_GNU_SOURCE -Iinclude -Iuserspace -I$(B)/gen $(CFLAGS)
 SC_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_CFLAGS = $(or $(shell pkg-config --cflags $(PKGS) 2>/dev/null),$(error packages are missing; install them with: sudo make deps))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lelf -lz -lm
 
 srcs = $(sort $(wildcard $(foreach r,$(1),userspace/$(r)/*.c)))
