@@ -27,7 +27,7 @@ programs: $(patsubst tests/programs/%.c,$(B)/programs/%,$(wildcard tests/program
 
 demo: ## show scram at work on real cgroups (root)
 	$(Q)scripts/deps build test
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(B)/scram $(B)/tests/in-sandbox $(B)/tests/make-cgroup programs
+	$(Q)$(MAKE) -s --no-print-directory -j$$(nproc) $(B)/scram $(B)/tests/in-sandbox $(B)/tests/make-cgroup programs
 	$(Q)B=$(B) scripts/demo
 
 # Slow and wordy, so not part of test: for the author of a change, who judges what they say.
