@@ -81,7 +81,7 @@ static int cannot_reach(const struct sc_args *args, int err, const struct sc_dia
 		return sc_complain(args, SC_EXIT_USAGE, "%s", why->text);
 	sc_complain(args, SC_EXIT_UNREACHABLE, "%s", why->text);
 	if (nobody)
-		fprintf(stderr, "  start it: systemctl start scram   (or: scram run)\n"
+		fprintf(stderr, "  start it: sudo scram run, or as your service manager does\n"
 				"  another run directory: --run-dir DIR\n");
 	if (sent && args->verb->kind == SC_VERB_WRITES)
 		fprintf(stderr,

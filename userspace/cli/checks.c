@@ -99,7 +99,7 @@ static bool find_mount(const char *type, struct sc_mount *mount)
 
 static void look_agent(const struct sc_args *args, struct sc_finding *f)
 {
-	set(f, SC_LEVEL_RED, "systemctl start scram", "no agent answers at %s", args->run_dir);
+	set(f, SC_LEVEL_RED, "sudo scram run", "no agent answers at %s", args->run_dir);
 }
 
 static void look_user(const struct sc_args *args, struct sc_finding *f)
