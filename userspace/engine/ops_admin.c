@@ -252,6 +252,7 @@ void sc_op_reload(struct sc_op_call *call)
 		sc_op_fail(call, SC_EXIT_FAILED, "refused, the running set stays:\n%s", why.data);
 		return;
 	}
+	(void)sc_engine_arm_ticks(call->e);
 	sc_json_member_text(&call->json, "digest", call->e->config.digest);
 	sc_json_member_u64(&call->json, "conditions", sc_conditions_count(call->e->set));
 }
