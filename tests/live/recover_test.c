@@ -300,6 +300,8 @@ Test(recover, a_rekill_survives_sigkill_and_ends_with_its_release)
 {
 	char path[SC_SANDBOX_PATH_MAX + 8], line[1024];
 	struct want_count want = {.fd = make_target("r", 2), .n = 2};
+	pid_t back;
+	int status;
 
 	snprintf(path, sizeof(path), "%s/r", rig.root);
 	wait_known(path);
@@ -309,9 +311,11 @@ Test(recover, a_rekill_survives_sigkill_and_ends_with_its_release)
 
 	cr_assert_eq(sc_rig_stop(&rig, SIGKILL, NULL), 0);
 	cr_assert_eq(sc_rig_start(&rig, NULL), 0);
-	cr_assert_gt(sc_helper_call(-1, join_and_sleep, &want.fd), 0);
+	back = sc_helper_call(-1, join_and_sleep, &want.fd);
+	cr_assert_gt(back, 0);
 	cr_assert_eq(sc_rig_wait_fires(&rig, "again", "state", "verified", 1), 0);
-	cr_assert_eq(sc_wait_populated(want.fd, false, 5000), 0, "killed again after the restart");
+	cr_assert_eq(sc_wait_child(back, &status, 5000), 0, "killed again after the restart");
+	cr_assert_eq(sc_wait_populated(want.fd, false, 5000), 0);
 
 	snprintf(line, sizeof(line), "release %s", path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
