@@ -14,7 +14,7 @@ enum sc_log_level { SC_LOG_ERROR, SC_LOG_WARNING, SC_LOG_INFO, SC_LOG_DEBUG, SC_
 int sc_log_set_level(const char *name);
 const char *sc_log_level_name(enum sc_log_level level);
 
-/* Hostile bytes in the arguments are shown escaped; at most 1 KiB is written. Never allocates, never
+/* Hostile bytes in the arguments are shown escaped; at most 1 KiB is written. Never allocates or
  * waits: what standard error cannot take at once is dropped, and counted in a later line. */
 void sc_log(enum sc_log_level level, const char *fmt, ...) _printf_(2, 3);
 
