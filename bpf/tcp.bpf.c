@@ -76,22 +76,35 @@ __noinline int count_latency(__u32 slot, __u64 us)
 	return 0;
 }
 
+/* Most changes begin or end nothing; they pass before anything is looked up. */
+static __always_inline bool is_of_interest(int from, int to)
+{
+	return to == TCP_SYN_SENT || to == TCP_ESTABLISHED || from == TCP_ESTABLISHED ||
+	       (to == TCP_CLOSE && (from == TCP_SYN_SENT || from == TCP_SYN_RECV));
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 {
-	__u32 slot = slot_of_socket(sk);
-	__u64 key = (__u64)sk, began = 0;
+	__u64 key = (__u64)sk, began;
 	bool connecting;
+	__u32 slot;
 
+	if (!is_of_interest(from, to))
+		return 0;
+	slot = slot_of_socket(sk);
 	if (slot == SC_SLOT_NONE)
 		return 0;
 	if (to == TCP_SYN_SENT) {
 		connect_began(key, slot);
 		return 0;
 	}
+	if (from == TCP_ESTABLISHED) {
+		count(slot, tcp_established, -1);
+		return 0;
+	}
 	/* SYN_RECV follows SYN_SENT when both ends connect at once: still a connect of ours. */
-	if ((from == TCP_SYN_SENT || from == TCP_SYN_RECV) && to != TCP_SYN_RECV)
-		began = connect_take(key);
+	began = connect_take(key);
 	connecting = from == TCP_SYN_SENT || began;
 	if (to == TCP_ESTABLISHED) {
 		count(slot, tcp_established, 1);
@@ -99,9 +112,7 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 			count(slot, tcp_accepts, 1);
 		if (began)
 			count_latency(slot, (bpf_ktime_get_ns() - began) / 1000);
-	} else if (from == TCP_ESTABLISHED) {
-		count(slot, tcp_established, -1);
-	} else if (connecting && to == TCP_CLOSE) {
+	} else if (connecting) {
 		count(slot, tcp_connect_failures, 1);
 	}
 	return 0;
