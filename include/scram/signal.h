@@ -38,6 +38,8 @@ enum sc_feature {
 	SC_FEATURE_TCP,
 	SC_FEATURE_CGROUP_ITER,
 	SC_FEATURE_TASK_ITER,
+	SC_FEATURE_MEMORY, /* the controller, on cgroup v2 */
+	SC_FEATURE_PIDS,   /* likewise */
 	SC_FEATURE_APP,
 	SC_FEATURE_COUNT
 };

@@ -1,9 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# Figures, never tests: ratios in one run, a table and JSON.
-.PHONY: bench
-bench: $(B)/tests/bench-agent $(B)/scram ## measure ticks, kills and fires (root; about a minute)
+# Figures, never tests: ratios in one run, tables and JSON. And the fuzz drivers, under the sanitizers.
+.PHONY: bench bench-parts fuzz fuzz-run
+bench: $(B)/tests/bench-agent $(B)/scram ## measure events, kills, fires and ticks of the agent (root; a minute)
 	$(Q)$(B)/tests/bench-agent $(B)/bench.json
 
-$(B)/tests/bench-agent: $(call test_objs,tests/bench/bench.c) $(HARNESS) $(B)/libscram.a $(B)/libscram-core.a
+PARTS := $(patsubst tests/bench/%_bench.c,%,$(wildcard tests/bench/*_bench.c))
+bench-parts: $(PARTS:%=$(B)/tests/bench-%) ## measure the parts by themselves: BPF, snapshot, judging, journal (root)
+	$(Q)for part in $^; do echo "== $${part##*/bench-}"; $$part || exit; done
+
+FUZZ_FLAGS := OPT=-O1 CFLAGS='-g -fsanitize=address,undefined -fno-sanitize-recover=all' \
+	LDFLAGS='-fsanitize=address,undefined'
+fuzz: ## feed the parsers with spoilt input under the sanitizers (a minute)
+	$(Q)+$(MAKE) B=$(B)/asan $(FUZZ_FLAGS) fuzz-run
+fuzz-run: $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*_fuzz.c))
+	$(Q)$(B)/tests/fuzz-predicate 20000 1
+	$(Q)$(B)/tests/fuzz-config 20000 1 tests/corpus/config/*.yaml
+	$(Q)$(B)/tests/fuzz-journal 15 1
+
+LINK_BENCH = $(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $(filter-out $(B)/scram,$^) $(CRITERION) $(PKG_LIBS)
+SC_ARCHIVES := $(B)/libscram.a $(B)/libscram-core.a
+$(B)/tests/bench-agent: $(call test_objs,tests/bench/bench.c) $(HARNESS) $(SC_ARCHIVES)
 	$(say) LINK $@
-	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(CRITERION) $(PKG_LIBS)
+	$(LINK_BENCH)
+$(B)/tests/bench-%: $(B)/obj/tests/bench/%_bench.o $(HARNESS) $(SC_ARCHIVES)
+	$(say) LINK $@
+	$(LINK_BENCH)
+$(B)/tests/fuzz-%: $(B)/obj/tests/fuzz/%_fuzz.o $(SC_ARCHIVES)
+	$(say) LINK $@
+	$(LINK_BENCH)

@@ -292,7 +292,7 @@ Test(engine_guard, most_targets_sick_at_once_means_that_the_sensor_is_suspect)
 	cr_expect_eq(sc_kit_count("auto", "state", "verified"), 0);
 }
 
-Test(engine_guard, fire_that_needs_two_persons_is_pending_for_ever)
+Test(engine_guard, fire_that_needs_two_persons_is_pending_and_never_dispatched)
 {
 	struct place sick, other;
 

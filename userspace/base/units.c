@@ -36,6 +36,24 @@ static const struct {
 	{"%", SC_UNIT_RATIO, 0.01},
 };
 
+static const char *const unit_names[] = {
+	[SC_UNIT_NONE] = "none",   [SC_UNIT_NS] = "ns",       [SC_UNIT_BYTES] = "bytes",
+	[SC_UNIT_RATIO] = "ratio", [SC_UNIT_COUNT] = "count",
+};
+
+const char *sc_unit_name(enum sc_unit unit)
+{
+	return (unsigned int)unit < SC_ARRAY_SIZE(unit_names) ? unit_names[unit] : "?";
+}
+
+enum sc_unit sc_unit_find(const char *name)
+{
+	for (size_t i = 0; name && i < SC_ARRAY_SIZE(unit_names); i++)
+		if (strcmp(unit_names[i], name) == 0)
+			return (enum sc_unit)i;
+	return SC_UNIT_NONE;
+}
+
 static size_t scan_digits(const char *text, size_t n)
 {
 	size_t i = 0;

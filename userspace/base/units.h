@@ -14,6 +14,11 @@ enum sc_unit {
 	SC_UNIT_COUNT,
 };
 
+/* none, ns, bytes, ratio, count. */
+const char *sc_unit_name(enum sc_unit unit);
+/* The unit of that name; SC_UNIT_NONE for NULL and any other. */
+enum sc_unit sc_unit_find(const char *name);
+
 /*
  * Parses the number with its unit at the start of text (at most n bytes): digits, an optional
  * fraction, an optional unit suffix. Returns the bytes taken and sets *value in the base unit (ns,

@@ -70,12 +70,11 @@ static void add_field(struct sc_str *out, const struct field *field, const json_
 
 static void add_quantity_cell(struct sc_table *table, const json_t *operand, const char *key)
 {
-	int64_t unit = sc_get_int(operand, "unit", SC_UNIT_NONE);
+	enum sc_unit unit = sc_unit_find(sc_get_text(operand, "unit", NULL));
 	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
-	sc_add_quantity(&cell, json_object_get(operand, key),
-			unit >= 0 && unit <= SC_UNIT_COUNT ? (enum sc_unit)unit : SC_UNIT_NONE);
+	sc_add_quantity(&cell, json_object_get(operand, key), unit);
 	sc_table_add(table, &cell);
 }
 

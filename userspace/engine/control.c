@@ -104,9 +104,13 @@ static bool identify(int fd, struct sc_principal *who)
 	return true;
 }
 
-static struct sc_control_peer *free_place(struct sc_control *c)
+/* The last places are kept for root: others must not be able to lock the operator out. */
+static struct sc_control_peer *free_place(struct sc_control *c, const struct sc_principal *who)
 {
-	for (size_t i = 0; i < SC_CONTROL_PEERS_MAX; i++)
+	size_t n = who->uid == 0 ? SC_CONTROL_PEERS_MAX
+				 : SC_CONTROL_PEERS_MAX - SC_CONTROL_PEERS_ROOT;
+
+	for (size_t i = 0; i < n; i++)
 		if (c->peers[i].watch.fd < 0)
 			return &c->peers[i];
 	return NULL;
@@ -116,7 +120,7 @@ static void accept_peer(void *owner, uint32_t events)
 {
 	struct sc_control *c = owner;
 	_cleanup_close_ int fd = accept4(c->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct sc_control_peer *p = free_place(c);
+	struct sc_control_peer *p;
 	struct sc_principal who;
 
 	(void)events;
@@ -127,7 +131,8 @@ static void accept_peer(void *owner, uint32_t events)
 			c->rests = sc_loop_change(c->loop, &c->listener, 0) == 0;
 		return;
 	}
-	if (!p || !identify(fd, &who) || !is_allowed(c, fd, &who)) {
+	p = identify(fd, &who) && is_allowed(c, fd, &who) ? free_place(c, &who) : NULL;
+	if (!p) {
 		c->refused++;
 		return;
 	}

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SC_CONTROL_PEERS_MAX 32
+#define SC_CONTROL_PEERS_MAX  32
+#define SC_CONTROL_PEERS_ROOT 8 /* of these, for uid 0 alone */
 /* A peer must finish its request, and take its reply, within this. */
 #define SC_CONTROL_PEER_TIMEOUT_NS 10000000000ULL
 

@@ -9,6 +9,7 @@
  *   decide.c     candidate -> facts -> interlocks -> verdict
  *   fires.c      a fire under way
  *   standing.c   freezes and rekills that outlast their fire
+ *   pending.c    fires that wait for a second person
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
  *   reconcile.c  what a dead predecessor left
@@ -38,8 +39,10 @@ struct sc_fold;
 
 /* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
 #define SC_ACTIVE_MAX 64
-/* Pairs that one tick may find due; the rest is due again at the next. */
-#define SC_CANDIDATES_MAX 256
+/* Pairs that one tick decides on, and of these per condition: the rest is due again at the next, which
+ * begins with another condition, so that none whose fires are all vetoed keeps the others waiting. */
+#define SC_DECISIONS_MAX  256
+#define SC_CANDIDATES_MAX 32
 /* Slots that one early tick looks at; more wake records than that make a full tick. */
 #define SC_WAKES_MAX 256
 /* Fires remembered for the blast radius, within its window, and for the cool-down. */
@@ -73,6 +76,8 @@ struct sc_active {
 	bool ends_when_clear; /* a freeze that is not the last rung: undone when its condition
 				 clears */
 	bool stuck_told;
+	bool is_release_due;     /* the undo failed: it is tried again */
+	uint64_t rekill_told_ns; /* CLOCK_MONOTONIC of the last record of a rekill */
 	char released_by[SC_FIRE_OPERATOR_MAX];
 	struct sc_reply_to waiter;
 	bool waits_for_outcome; /* fire --wait; else the waiter is answered once it is applied */
@@ -130,6 +135,8 @@ struct sc_engine {
 	struct sc_source source;
 	uint8_t *asked;  /* by slot: enum sc_asked bits, orders the collector has not answered */
 	uint32_t *slots; /* scratch: slots in use */
+	uint32_t *protected_slots; /* of targets that the protect list names */
+	uint32_t n_protected;
 	bool some_paths_unknown;
 
 	/* time */
@@ -146,6 +153,8 @@ struct sc_engine {
 	uint32_t recent_next;
 	struct sc_frozen frozen[SC_ACTIVE_MAX];
 	uint64_t events_lost, events_lost_before, events_lost_mark, events_lost_ns;
+	uint32_t first_condition; /* where the next tick begins to judge */
+	uint64_t decisions_put_off;
 	uint64_t early_wakes_dropped;
 	uint32_t early_budget; /* early ticks left in this interval */
 
@@ -240,6 +249,15 @@ void sc_standing_look(struct sc_engine *e, struct sc_active *a);
 int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by);
 /* Blocking, at the very end: nothing may stay frozen that is not within its ttl. */
 void sc_standing_thaw_all(struct sc_engine *e);
+
+/* --- pending.c --- */
+/* A fire that waits for a second person is over after this, by CLOCK_BOOTTIME, and at a reboot. */
+#define SC_PENDING_TTL_NS (15 * 60 * SC_NS_PER_S)
+/* So many may wait at one time; one more is refused, recorded. */
+#define SC_PENDING_MAX 64
+unsigned int sc_pending_count(const struct sc_engine *e);
+/* About once a second, and at start. */
+void sc_pending_expire(struct sc_engine *e);
 
 /* --- records.c --- */
 /* Appends a record of the kind with this body, folds it, asks for the sync. False when it is not in

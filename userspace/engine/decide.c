@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "record/fold.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -197,7 +198,7 @@ static void write_evidence(struct sc_engine *e, const struct sc_condition *c, ui
 			sc_json_member_double(&json, "value", o->value);
 			sc_json_member_text(&json, "op", o->op);
 			sc_json_member_double(&json, "threshold", o->threshold);
-			sc_json_member_u64(&json, "unit", o->unit);
+			sc_json_member_text(&json, "unit", sc_unit_name(o->unit));
 			sc_json_member_text(&json, "truth", sc_truth_name(o->truth));
 			sc_json_object_end(&json);
 		}
@@ -229,7 +230,11 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	};
 	sc_uuid(fire->id);
 	sc_strcopy(fire->condition_id, sizeof(fire->condition_id), c->spec->id);
-	sc_strcopy(fire->target, sizeof(fire->target), path ? path : "");
+	if (!sc_strcopy(fire->target, sizeof(fire->target), path ? path : ""))
+		sc_log_warning(
+			"fire %s: the path of its target is longer than %zu bytes, and cut in "
+			"the record; its cgroup id is %llu",
+			fire->id, sizeof(fire->target) - 1, (unsigned long long)fire->cgroup_id);
 	sc_strcopy(fire->boot_id, sizeof(fire->boot_id), e->boot_id);
 	sc_strcopy(fire->fired_by, sizeof(fire->fired_by), rq->fired_by);
 	sc_strcopy(fire->principal, sizeof(fire->principal), rq->principal);
@@ -250,6 +255,22 @@ static struct sc_active *rung_before(struct sc_engine *e, const struct sc_fire *
 			return a;
 	}
 	return NULL;
+}
+
+/* A person who takes a rung back ends the ladder: the next rung does not follow. */
+static bool is_ladder_ended(const struct sc_engine *e, const struct sc_fire_request *rq)
+{
+	const struct sc_condition *c = sc_conditions_get(e->set, rq->condition);
+	const struct sc_target *t = sc_targets_get(e->targets, rq->slot);
+	const struct sc_fire *fire;
+
+	for (unsigned int i = 0; rq->rung > 0 && (fire = sc_fold_fire_at(e->fold, i)); i++)
+		if (t && fire->cgroup_id == t->cgroup_id && fire->rung + 1 == rq->rung &&
+		    strcmp(fire->condition_id, c->spec->id) == 0)
+			return fire->state == SC_FIRE_RELEASED &&
+			       strncmp(fire->released_by, SC_PRINCIPAL_AGENT,
+				       strlen(SC_PRINCIPAL_AGENT)) != 0;
+	return false;
 }
 
 void sc_engine_remember_fire(struct sc_engine *e, const struct sc_fire *fire)
@@ -400,6 +421,8 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 
 	fire = fire ? fire : &own_fire;
 	verdict = verdict ? verdict : &own_verdict;
+	if (is_ladder_ended(e, rq))
+		return SC_EXIT_VETOED;
 	if (rq->outside)
 		fill_outside_facts(e, rq, &facts);
 	else
@@ -413,6 +436,8 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 			   "the journal cannot record it; see doctor");
 		return SC_EXIT_FAILED;
 	}
+	if (verdict->answer == SC_ANSWER_PENDING && sc_pending_count(e) >= SC_PENDING_MAX)
+		return fail(e, rq, fire, "too many fires wait for a second person already");
 	if (verdict->answer == SC_ANSWER_PENDING) {
 		record_end(e, SC_RECORD_FIRE_PENDING, rq, fire);
 		sc_log_warning("fire %s of %s waits for a second person", fire->id,

@@ -78,6 +78,7 @@ static void housekeeping(struct sc_engine *e)
 		sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	}
 	sc_control_expire(&e->control, e->now.mono_ns);
+	sc_pending_expire(e);
 	e->last_housekeeping_ns = e->now.mono_ns;
 }
 

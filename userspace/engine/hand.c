@@ -53,6 +53,7 @@ static void *serve(void *arg)
 			look_out(hand);
 		work(hand);
 	}
+	work(hand); /* what was ordered just before the stop */
 	return NULL;
 }
 

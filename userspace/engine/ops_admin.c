@@ -140,6 +140,28 @@ void sc_op_demote(struct sc_op_call *call)
 }
 
 /* Into a clone of the registry, one by one; 0 or -errno with the call failed. */
+/* What a start could not read back from the journal must not run now. */
+static int check_recordable(const struct sc_condition_spec *spec, struct sc_diag *diag)
+{
+	_cleanup_str_ struct sc_str body;
+
+	sc_str_init_heap(&body);
+	sc_condition_spec_json(spec, &body);
+	if (body.truncated)
+		return -ENOMEM;
+	if (body.len >= SC_FOLD_BODY_MAX)
+		return sc_diag_set(diag, -E2BIG, 0, 0,
+				   "%s has %zu bytes as JSON; a condition registered at run time "
+				   "may have %d: put it into a file",
+				   spec->id, body.len, SC_FOLD_BODY_MAX - 1);
+	if (spec->notify.n)
+		return sc_diag_set(diag, -EPERM, 0, 0,
+				   "%s: who is notified is set in files only, because it may name "
+				   "commands and secrets",
+				   spec->id);
+	return 0;
+}
+
 static int upsert_all(struct sc_op_call *call, struct sc_registry *registry, const json_t *list)
 {
 	json_t *item;
@@ -153,7 +175,9 @@ static int upsert_all(struct sc_op_call *call, struct sc_registry *registry, con
 			     : -ENOMEM;
 
 		if (r == 0) {
-			r = sc_registry_upsert(registry, &spec, &diag);
+			r = check_recordable(&spec, &diag);
+			if (r == 0)
+				r = sc_registry_upsert(registry, &spec, &diag);
 			sc_condition_spec_done(&spec);
 		}
 		if (r < 0) {

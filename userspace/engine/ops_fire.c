@@ -191,13 +191,19 @@ void sc_ops_fire_released(struct sc_engine *e, struct sc_active *a, const char *
 	answer(e, a, error ? SC_EXIT_FAILED : SC_EXIT_DONE, error);
 }
 
-/* True for the fire of that id or prefix, and for every fire on the cgroup of that path. */
-static bool is_meant(const struct sc_active *a, const char *what)
+/* True for the fire of that id or prefix, and for every fire on the cgroup of that path. By its id too: a
+ * fire holds no more than the beginning of a very long path. */
+static bool is_meant(const struct sc_engine *e, const struct sc_active *a, const char *what)
 {
+	const struct sc_target *t;
+
 	if (a->stage == SC_ACTIVE_FREE)
 		return false;
-	if (what[0] == '/')
-		return strcmp(a->fire.target, what) == 0;
+	if (what[0] == '/') {
+		t = sc_targets_get(e->targets, sc_targets_find_path(e->targets, what));
+		return strcmp(a->fire.target, what) == 0 ||
+		       (t && t->cgroup_id == a->fire.cgroup_id);
+	}
 	return strlen(what) >= 8 && strncmp(a->fire.id, what, strlen(what)) == 0;
 }
 
@@ -210,7 +216,7 @@ static struct sc_active *find_standing(struct sc_engine *e, const char *what)
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++) {
 		struct sc_active *a = &e->active[i];
 
-		if (!is_meant(a, what))
+		if (!is_meant(e, a, what))
 			continue;
 		if (a->stage == SC_ACTIVE_STANDING && a->fire.action == SC_ACTION_FREEZE)
 			return a;
@@ -262,7 +268,7 @@ void sc_op_release(struct sc_op_call *call)
 		return;
 	}
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
-		if (&call->e->active[i] != a && is_meant(&call->e->active[i], what))
+		if (&call->e->active[i] != a && is_meant(call->e, &call->e->active[i], what))
 			(void)sc_standing_release(call->e, &call->e->active[i], by);
 	call->is_deferred = true; /* sc_ops_fire_released answers */
 	a->waiter = call->to;

@@ -214,7 +214,7 @@ static void add_operands(struct sc_op_call *call, const struct sc_condition *c, 
 		sc_json_member_double(j, "value", operands[i].value);
 		sc_json_member_text(j, "op", operands[i].op);
 		sc_json_member_double(j, "threshold", operands[i].threshold);
-		sc_json_member_u64(j, "unit", operands[i].unit);
+		sc_json_member_text(j, "unit", sc_unit_name(operands[i].unit));
 		sc_json_member_text(j, "truth", sc_truth_name(operands[i].truth));
 		sc_json_object_end(j);
 	}

@@ -207,5 +207,6 @@ int sc_engine_reconcile(struct sc_engine *e)
 	}
 	free(copy);
 	remember_fires(e);
+	sc_pending_expire(e);
 	return 0;
 }

@@ -11,9 +11,9 @@
 
 #include <string.h>
 
-/* How often a standing fire is looked at when nothing wakes it: its ttl, its condition, its target.
- */
-#define LOOK_INTERVAL_NS (100 * SC_NS_PER_MS)
+/* How often a standing fire is looked at when nothing wakes it: its ttl, condition and target. */
+#define LOOK_INTERVAL_NS        (100 * SC_NS_PER_MS)
+#define REKILL_TOLD_INTERVAL_NS SC_NS_PER_S
 
 /* What another fire froze is that one's to thaw. */
 static void forget_frozen(struct sc_engine *e, const struct sc_fire *fire)
@@ -76,6 +76,7 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 			     a->fire.target, a->run.text);
 		sc_ops_fire_released(e, a, a->run.text);
 		stand(e, a);
+		a->is_release_due = true;
 		return;
 	}
 	forget_frozen(e, &a->fire);
@@ -85,12 +86,19 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 	free_place(e, a);
 }
 
+/* A supervisor that restarts at once is killed ten times a second; the record counts, once a second. */
 static void after_rekill(struct sc_engine *e, struct sc_active *a)
 {
+	bool tell = a->rekill_told_ns == 0 ||
+		    e->now.mono_ns - a->rekill_told_ns >= REKILL_TOLD_INTERVAL_NS;
+
 	a->fire.rekills = a->rekill.rekills;
-	(void)sc_records_fire(e, SC_RECORD_FIRE_REKILLED, &a->fire);
-	sc_log_warning("killed again: %s (%u times, fire %s): %s", a->fire.target, a->fire.rekills,
-		       a->fire.id, sc_action_outcome_name(a->run.outcome));
+	if (tell) {
+		(void)sc_records_fire(e, SC_RECORD_FIRE_REKILLED, &a->fire);
+		sc_log_warning("killed again: %s (%u times, fire %s): %s", a->fire.target,
+			       a->fire.rekills, a->fire.id, sc_action_outcome_name(a->run.outcome));
+		a->rekill_told_ns = e->now.mono_ns;
+	}
 	stand(e, a);
 }
 
@@ -179,8 +187,12 @@ static bool has_cleared(struct sc_engine *e, const struct sc_active *a)
 static void look_at_freeze(struct sc_engine *e, struct sc_active *a)
 {
 	const struct sc_target *target = sc_targets_get(e->targets, a->slot);
+	char by[SC_FIRE_OPERATOR_MAX];
 
-	if (a->fire.expires_at_boot_ns && e->now.boot_ns >= a->fire.expires_at_boot_ns)
+	sc_strcopy(by, sizeof(by), a->released_by);
+	if (a->is_release_due)
+		(void)sc_standing_release(e, a, by);
+	else if (a->fire.expires_at_boot_ns && e->now.boot_ns >= a->fire.expires_at_boot_ns)
 		(void)sc_standing_release(e, a, "agent: its ttl ended");
 	else if (has_cleared(e, a))
 		(void)sc_standing_release(e, a, "agent: its condition cleared");

@@ -121,7 +121,8 @@ static int open_world(struct sc_engine *e)
 	e->targets = sc_targets_new(ports->kernel.slots);
 	e->asked = calloc(ports->kernel.slots, sizeof(*e->asked));
 	e->slots = calloc(ports->kernel.slots, sizeof(*e->slots));
-	if (!e->targets || !e->asked || !e->slots)
+	e->protected_slots = calloc(ports->kernel.slots, sizeof(*e->protected_slots));
+	if (!e->targets || !e->asked || !e->slots || !e->protected_slots)
 		return -ENOMEM;
 	r = sc_collector_init(&e->collector, &ports->kernel);
 	if (r == 0)
@@ -249,6 +250,7 @@ void sc_engine_stop(struct sc_engine *e)
 	sc_targets_free(&e->targets);
 	free(e->asked);
 	free(e->slots);
+	free(e->protected_slots);
 	sc_journal_close(&e->journal);
 	sc_fold_free(&e->fold);
 	sc_ports_close((struct sc_ports **)&e->ports);

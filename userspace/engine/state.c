@@ -167,6 +167,7 @@ static void add_lost(struct sc_engine *e, struct sc_json *j)
 	sc_json_object_begin(j);
 	sc_json_member_u64(j, "wake_records", s->wake_lost);
 	sc_json_member_u64(j, "early_ticks_skipped", e->early_wakes_dropped);
+	sc_json_member_u64(j, "decisions_put_off", e->decisions_put_off);
 	sc_json_member_u64(j, "slots_exhausted", s->slots_exhausted);
 	sc_json_member_u64(j, "too_deep", s->too_deep);
 	sc_json_member_u64(j, "ids_full", s->ids_full);

@@ -59,12 +59,10 @@ static bool is_below(const char *path, const char *ancestor)
 /* An action on a cgroup reaches everything below it: a protected descendant protects it too. */
 static const char *protected_descendant(struct sc_engine *e, const char *path)
 {
-	uint32_t end = sc_targets_end(e->targets);
+	for (uint32_t i = 0; i < e->n_protected; i++) {
+		const struct sc_target *t = sc_targets_get(e->targets, e->protected_slots[i]);
 
-	for (uint32_t slot = 0; slot < end; slot++) {
-		const struct sc_target *t = sc_targets_get(e->targets, slot);
-
-		if (t && t->flags & SC_TARGET_PROTECTED && is_below(t->path, path))
+		if (is_below(t->path, path))
 			return t->path;
 	}
 	return NULL;
@@ -75,17 +73,31 @@ static void mark_protected(struct sc_engine *e, uint32_t slot)
 {
 	const struct sc_target *t = sc_targets_get(e->targets, slot);
 
-	if (protecting_glob(e, t->path))
-		sc_targets_set_flags(e->targets, slot, SC_TARGET_PROTECTED, 0);
-	else
-		sc_targets_set_flags(e->targets, slot, 0, SC_TARGET_PROTECTED);
+	if (!protecting_glob(e, t->path))
+		return;
+	sc_targets_set_flags(e->targets, slot, SC_TARGET_PROTECTED, 0);
+	e->protected_slots[e->n_protected++] = slot;
+}
+
+static void unmark_protected(struct sc_engine *e, uint32_t slot)
+{
+	uint32_t i = 0;
+
+	while (i < e->n_protected && e->protected_slots[i] != slot)
+		i++;
+	if (i < e->n_protected)
+		e->protected_slots[i] = e->protected_slots[--e->n_protected];
 }
 
 void sc_engine_mark_protected(struct sc_engine *e)
 {
-	for (uint32_t slot = 0; slot < sc_targets_end(e->targets); slot++)
-		if (sc_targets_get(e->targets, slot))
-			mark_protected(e, slot);
+	e->n_protected = 0;
+	for (uint32_t slot = 0; slot < sc_targets_end(e->targets); slot++) {
+		if (!sc_targets_get(e->targets, slot))
+			continue;
+		sc_targets_set_flags(e->targets, slot, 0, SC_TARGET_PROTECTED);
+		mark_protected(e, slot);
+	}
 }
 
 static void add_target(struct sc_engine *e, uint32_t slot, uint64_t id, char *path)
@@ -115,6 +127,7 @@ static void remove_target(struct sc_engine *e, uint32_t slot)
 
 	if (!path)
 		return;
+	unmark_protected(e, slot);
 	sc_plan_target_removed(e->plan, slot);
 	sc_conditions_slot_reset(e->set, slot);
 	give_order(e, SC_COLLECT_FREE, slot, 0, path);

@@ -112,10 +112,13 @@ static void note_cost(struct sc_engine *e, size_t i, uint64_t ns)
 /* Judges every condition on all targets (slots NULL) or on these, and decides on what is due. */
 static void judge_and_decide(struct sc_engine *e, const uint32_t *slots, uint32_t n_slots)
 {
-	size_t n = sc_conditions_count(e->set);
+	uint32_t n = (uint32_t)sc_conditions_count(e->set);
+	uint32_t left = SC_DECISIONS_MAX;
 
-	for (size_t i = 0; i < n; i++) {
-		struct sc_candidates due = {.item = e->candidates, .max = SC_CANDIDATES_MAX};
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t i = (e->first_condition + k) % n;
+		struct sc_candidates due = {.item = e->candidates,
+					    .max = SC_MIN(left, (uint32_t)SC_CANDIDATES_MAX)};
 		/* Per condition: the time moves on with every decision. */
 		struct sc_pass pass = {.now_ns = e->now.mono_ns, .slots = slots, .n = n_slots};
 		uint64_t before = sc_mono_ns();
@@ -124,7 +127,11 @@ static void judge_and_decide(struct sc_engine *e, const uint32_t *slots, uint32_
 		if (!slots)
 			note_cost(e, i, sc_mono_ns() - before);
 		decide_all(e, &due);
+		left -= due.n;
+		e->decisions_put_off += due.overflow;
 	}
+	if (n)
+		e->first_condition = (e->first_condition + 1) % n;
 }
 
 static void note_tick(struct sc_engine *e, uint64_t begin_ns)

@@ -15,6 +15,8 @@ static const char *const feature_names[] = {
 	[SC_FEATURE_TCP] = "tcp",
 	[SC_FEATURE_CGROUP_ITER] = "cgroup-iterator",
 	[SC_FEATURE_TASK_ITER] = "task-iterator",
+	[SC_FEATURE_MEMORY] = "memory-controller",
+	[SC_FEATURE_PIDS] = "pids-controller",
 	[SC_FEATURE_APP] = "app",
 };
 _Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for each feature");
@@ -22,10 +24,14 @@ _Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for eac
 /* A counted signal belongs to the BPF object of its family, which is the first part of its name. */
 #define FEATURE_COUNTS(name) \
 	((name)[0] == 'p' ? SC_FEATURE_PROC : (name)[0] == 'o' ? SC_FEATURE_OOM : SC_FEATURE_TCP)
-#define FEATURE_KERNEL(name) SC_FEATURE_CGROUP_ITER
-#define FEATURE_TASKS(name)  SC_FEATURE_TASK_ITER
-#define FEATURE_AGENT(name)  SC_FEATURE_AGENT
-#define FEATURE_APP(name)    SC_FEATURE_APP
+#define IS_FAMILY(name, a, b) ((name)[0] == (a) && (name)[1] == (b))
+#define FEATURE_KERNEL(name)                             \
+	(IS_FAMILY(name, 'm', 'e')   ? SC_FEATURE_MEMORY \
+	 : IS_FAMILY(name, 'p', 'i') ? SC_FEATURE_PIDS   \
+				     : SC_FEATURE_CGROUP_ITER)
+#define FEATURE_TASKS(name) SC_FEATURE_TASK_ITER
+#define FEATURE_AGENT(name) SC_FEATURE_AGENT
+#define FEATURE_APP(name)   SC_FEATURE_APP
 
 static const struct sc_signal_info signals[] = {
 #define SC_SIGNAL(symbol, name_, source_, type_, unit_, text_) \

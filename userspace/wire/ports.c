@@ -157,6 +157,19 @@ static uint32_t count_cgroups(int root_fd)
 	return at ? (uint32_t)strtoul(at + strlen("nr_descendants "), NULL, 10) : 0;
 }
 
+static bool has_controller(int root_fd, const char *controller)
+{
+	char text[1024];
+	size_t n = strlen(controller);
+
+	if (sc_read_file_at(root_fd, "cgroup.controllers", text, sizeof(text)) < 0)
+		return false;
+	for (const char *at = text; (at = strstr(at, controller)); at += n)
+		if ((at == text || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\n' || !at[n]))
+			return true;
+	return false;
+}
+
 static int start_bpf(struct wire *w, const struct sc_run_options *options, uint32_t targets_max,
 		     char *why, size_t size)
 {
@@ -183,6 +196,24 @@ static int start_bpf(struct wire *w, const struct sc_run_options *options, uint3
 	return r;
 }
 
+/* Its signals come through the cgroup iterator, where the controller is on cgroup v2. */
+static void add_controller(struct wire *w, const char *controller, enum sc_feature feature)
+{
+	bool read = w->ports.kernel.features & SC_FEATURE_BIT(SC_FEATURE_CGROUP_ITER);
+	bool on = read && has_controller(w->root_fd, controller);
+
+	w->features[w->ports.n_features++] = (struct sc_feature_report){
+		.name = sc_feature_name(feature),
+		.attached = on,
+		.reason = on      ? ""
+			  : !read ? "the cgroup iterator is not attached"
+				  : "cgroup.controllers of the supervised root does not name it: "
+				    "it is not mounted, or bound to cgroup v1",
+	};
+	if (on)
+		w->ports.kernel.features |= SC_FEATURE_BIT(feature);
+}
+
 static void list_features(struct wire *w)
 {
 	uint32_t attached = sc_bpf_parts(w->bpf);
@@ -200,6 +231,8 @@ static void list_features(struct wire *w)
 	}
 	w->ports.features = w->features;
 	w->ports.n_features = SC_ARRAY_SIZE(parts);
+	add_controller(w, "memory", SC_FEATURE_MEMORY);
+	add_controller(w, "pids", SC_FEATURE_PIDS);
 }
 
 /* A process outside the mount (-EXDEV) cannot be reached through it either. */

@@ -172,7 +172,7 @@ Test(render, show_has_evidence_and_timings, .init = in_berlin)
 		"2300000,"
 		"\"state_snapshot\":{\"operands_in_all\":1,\"operands\":[{\"text\":"
 		"\"increase(proc.crashes[1m])\",\"value\":4,\"op\":\">=\",\"threshold\":3,\"unit\":"
-		"4,"
+		"\"count\","
 		"\"truth\":\"true\"}]},\"left\":[{\"pid\":77,\"state\":\"D\"}]}}",
 		"fire             0f8fad5b-d9cb-469f-a165-70867728950e\n"
 		"condition        crash-loop\n"
@@ -195,7 +195,7 @@ Test(render, why_shows_operands_holding_time_and_vetoes)
 		"1m\","
 		"\"targets\":[{\"path\":\"/workload/web\",\"truth\":\"true\",\"state\":\"rising\","
 		"\"held_s\":4.2,\"eval_us\":1.5,\"operands\":[{\"text\":\"psi.memory.full.avg10\","
-		"\"value\":null,\"op\":\">\",\"threshold\":0.4,\"unit\":3,\"truth\":\"unknown\"}],"
+		"\"value\":null,\"op\":\">\",\"threshold\":0.4,\"unit\":\"ratio\",\"truth\":\"unknown\"}],"
 		"\"interlocks\":[{\"name\":\"disarmed\",\"veto\":false,\"text\":\"armed\"},"
 		"{\"name\":\"protected\",\"veto\":true,\"text\":\"holds pid 1\"}]}]}",
 		"crash-loop: at least 3 crashes in 1m\n"

@@ -189,3 +189,60 @@ Test(tick, a_loss_is_held_against_the_evidence_for_a_whole_window)
 	let_fires_settle();
 	cr_expect_eq(fake_world.fake.kill_writes, 1);
 }
+
+static const char two_persons[] =
+	"conditions:\n"
+	"  - {id: two, description: t, scope: \"/w/*\", when: \"increase(proc.crashes[60s]) >= "
+	"3\", "
+	"requires_two_person: true, action: {kind: process-exit}, auto_fire: true, live: true, "
+	"registered_by: t}\n";
+
+/* A12 */
+Test(tick, a_fire_that_waits_for_a_second_person_times_out)
+{
+	e = fake_engine_start(two_persons);
+	sc_engine_tick_full(e);
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	cr_assert_eq(sc_pending_count(e), 1);
+	e->now = sc_time_now();
+	e->now.boot_ns += SC_PENDING_TTL_NS - SC_NS_PER_S;
+	sc_pending_expire(e);
+	cr_expect_eq(sc_pending_count(e), 1, "not before its time");
+	e->now = sc_time_now();
+	e->now.boot_ns += SC_PENDING_TTL_NS + SC_NS_PER_S;
+	sc_pending_expire(e);
+	cr_expect_eq(sc_pending_count(e), 0);
+	cr_assert_eq(fires_in_state(SC_FIRE_TIMED_OUT), 1);
+	cr_assert_eq(fake_world.fake.kill_writes, 0);
+}
+
+static void many_wide_conditions(struct sc_str *yaml)
+{
+	sc_str_add(yaml, "limits: {irreversible_fires: 1000}\nconditions:\n");
+	for (int i = 0; i < 100; i++)
+		sc_str_addf(yaml,
+			    "  - {id: c%02d, description: t, scope: \"/w/*\", "
+			    "when: \"increase(proc.crashes[60s]) >= 3\", auto_fire: true, "
+			    "action: {kind: process-exit}, registered_by: t}\n",
+			    i);
+}
+
+Test(tick, decisions_of_one_tick_are_bounded_and_every_condition_gets_its_turn)
+{
+	struct sc_str yaml;
+
+	sc_str_init_heap(&yaml);
+	many_wide_conditions(&yaml);
+	e = fake_engine_start(yaml.data);
+	sc_str_done(&yaml);
+	sc_engine_tick_full(e);
+	for (uint32_t slot = 1; slot <= FAKE_TARGETS; slot++)
+		crash(slot, 3);
+	sc_engine_tick_full(e);
+	cr_assert_eq(e->vetoes_total, SC_DECISIONS_MAX, "a majority is sick: all are vetoed");
+	cr_assert_gt(e->decisions_put_off, 0);
+	for (int i = 0; i < 100; i++)
+		sc_engine_tick_full(e);
+	cr_assert_eq(e->vetoes_total, 100 * FAKE_TARGETS, "told once each, none forgotten");
+}
