@@ -257,3 +257,21 @@ Test(engine_ladder, restart_after_the_frozen_or_killed_cgroup_was_removed_is_a_s
 	sc_kit_restart(SIGTERM);
 	cr_expect_eq(sc_kit_count(NULL, NULL, NULL), 2);
 }
+
+Test(engine_ladder, release_of_a_rung_by_a_person_ends_the_ladder)
+{
+	int web = sc_kit_mkdir("web");
+	char line[SC_SANDBOX_PATH_MAX + 32];
+	pid_t pid;
+
+	sc_kit_start(LADDER("increase(proc.crashes[60s]) >= 3", "1s"));
+	pid = sc_kit_sleeper(web);
+	sc_kit_crash(web, 3);
+	sc_kit_wait("ladder", "outcome", "frozen", 1);
+	snprintf(line, sizeof(line), "release %s", sc_kit_path("web"));
+	cr_assert_eq(sc_rig_run(&sc_kit, line), 0);
+	cr_assert_eq(sc_wait_frozen(web, false, 1000), 0);
+	sc_kit_wait_ticks(100); /* 2 s: twice the dwell, and still true */
+	cr_expect_eq(sc_kit_count("ladder", "action", "process-exit"), 0);
+	sc_kit_expect_untouched(pid, web);
+}
