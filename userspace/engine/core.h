@@ -190,6 +190,11 @@ int sc_engine_learn_all(struct sc_engine *e);   /* at start, before the threads 
 void sc_engine_scan_nodes(struct sc_engine *e); /* asks about cgroups that came or went */
 void sc_engine_slot_changed(struct sc_engine *e, uint32_t slot); /* the same for one */
 void sc_engine_take_reports(struct sc_engine *e);                /* what the collector found */
+/*
+ * The slot of the target at a path that a person named; one made a moment ago, which no tick has seen yet, is
+ * learned now. SC_SLOT_NONE when there is none. Allocates: not for ticks.
+ */
+uint32_t sc_engine_find_target(struct sc_engine *e, const char *path);
 /* After the protect list changed. */
 void sc_engine_mark_protected(struct sc_engine *e);
 /* Why the target must not be acted on; NULL = it may be. `buf` holds the text. */

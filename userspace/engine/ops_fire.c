@@ -76,7 +76,7 @@ static void find_target(struct sc_op_call *call, struct sc_fire_request *rq)
 
 	if (call->exit != SC_EXIT_DONE)
 		return;
-	rq->slot = sc_targets_find_path(call->e->targets, path);
+	rq->slot = sc_engine_find_target(call->e, path);
 	if (rq->slot == SC_SLOT_NONE && sc_engine_is_outside(call->e, path))
 		rq->outside = path; /* vetoed, and recorded */
 	else if (rq->slot == SC_SLOT_NONE)

@@ -164,7 +164,7 @@ static void add_signals(struct sc_op_call *call, uint32_t slot, bool all)
 /* The slot of the member `target`; SC_SLOT_NONE with a failed call when it names no target. */
 static uint32_t named_target(struct sc_op_call *call, const char *path)
 {
-	uint32_t slot = sc_targets_find_path(call->e->targets, path);
+	uint32_t slot = sc_engine_find_target(call->e, path);
 
 	if (slot == SC_SLOT_NONE)
 		sc_op_fail(

@@ -23,6 +23,13 @@ struct sc_feature_report {
 
 #define SC_RECYCLE_MAX 1024
 
+/* A cgroup that somebody named by its path. */
+struct sc_found_cgroup {
+	uint64_t cgroup_id;
+	uint32_t slot;
+	char path[4096]; /* as the kernel tells it */
+};
+
 /* The counting side. Calls are marked with the thread that may make them. */
 struct sc_kernel_port {
 	void *ctx;
@@ -46,6 +53,8 @@ struct sc_kernel_port {
 	 * those that are free now, the others hold a process or a zombie still. May wait tens of
 	 * ms. */
 	void (*recycle)(void *ctx, const uint32_t *slots, size_t n, bool *done);
+	/* loop, for requests: the cgroup at that path, as in /proc/PID/cgroup. -ENOENT, also when it has no slot. */
+	int (*find)(void *ctx, const char *path, struct sc_found_cgroup *out);
 	/* collector: the path of that cgroup, as in /proc/PID/cgroup; -ESTALE when it is gone. */
 	int (*path_of)(void *ctx, uint64_t cgroup_id, char *buf, size_t size);
 };

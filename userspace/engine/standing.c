@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "engine/ops.h"
+#include "record/fold.h"
 
 #include <string.h>
 
@@ -93,6 +94,7 @@ static void after_rekill(struct sc_engine *e, struct sc_active *a)
 		    e->now.mono_ns - a->rekill_told_ns >= REKILL_TOLD_INTERVAL_NS;
 
 	a->fire.rekills = a->rekill.rekills;
+	sc_fold_fire(e->fold, &a->fire);
 	if (tell) {
 		(void)sc_records_fire(e, SC_RECORD_FIRE_REKILLED, &a->fire);
 		sc_log_warning("killed again: %s (%u times, fire %s): %s", a->fire.target,

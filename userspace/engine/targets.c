@@ -238,3 +238,22 @@ const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf
 	}
 	return NULL;
 }
+
+uint32_t sc_engine_find_target(struct sc_engine *e, const char *path)
+{
+	const struct sc_kernel_port *kernel = &e->ports->kernel;
+	uint32_t slot = sc_targets_find_path(e->targets, path);
+	struct sc_found_cgroup found;
+	char *copy;
+
+	if (slot != SC_SLOT_NONE || kernel->find(kernel->ctx, path, &found) < 0)
+		return slot;
+	slot = sc_targets_find_id(e->targets, found.cgroup_id);
+	if (slot != SC_SLOT_NONE)
+		return slot;
+	remove_target(e, found.slot); /* whoever had the slot before is gone */
+	copy = strdup(found.path);
+	if (copy)
+		add_target(e, found.slot, found.cgroup_id, copy);
+	return sc_targets_find_id(e->targets, found.cgroup_id);
+}

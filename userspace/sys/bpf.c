@@ -12,7 +12,6 @@
 
 #define DEFAULT_SLOTS     16384U
 #define DEFAULT_PROCESSES 65536U
-#define DEFAULT_CONNECTS  8192U
 
 /* Without these no cgroup has a slot, and nothing can be counted. */
 #define NEEDED (1U << SC_BPF_TREE | 1U << SC_BPF_CGROUPS)
@@ -33,7 +32,6 @@ static int set_options(struct sc_bpf *b, const struct sc_bpf_options *options, c
 	b->options.pin_dir = NULL;
 	b->options.slots = options->slots ? options->slots : DEFAULT_SLOTS;
 	b->options.processes = options->processes ? options->processes : DEFAULT_PROCESSES;
-	b->options.connects = options->connects ? options->connects : DEFAULT_CONNECTS;
 	if (b->options.slots > SC_BPF_SLOTS_MAX || options->root_fd < 0) {
 		snprintf(reason, SC_BPF_REASON_MAX, "slots must be at most %u", SC_BPF_SLOTS_MAX);
 		return -EINVAL;

@@ -41,7 +41,6 @@ struct sc_bpf_options {
 	int root_fd;         /* directory of the cgroup2 subtree to supervise; only borrowed */
 	uint32_t slots;      /* cgroups known at once; 1 .. SC_BPF_SLOTS_MAX; 0 = 16384 */
 	uint32_t processes;  /* processes alive or unreaped known at once; 0 = 65536 */
-	uint32_t connects;   /* TCP connects under way known at once; 0 = 8192 */
 	const char *pin_dir; /* as sc_bpf_pin_dir writes it; NULL: the maps are not pinned */
 	uint32_t leave_out;  /* bits 1 << enum sc_bpf_part: not even tried */
 };

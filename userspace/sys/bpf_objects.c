@@ -204,7 +204,7 @@ int sc_bpf_config_probe(struct sc_bpf *b, int root_fd, char *reason)
 	return 0;
 }
 
-/* Gives the object the shared maps, its configuration, and its own map its size. */
+/* Gives the object the shared maps and its configuration. */
 static int prepare(struct sc_bpf *b, struct bpf_object *obj)
 {
 	struct bpf_map *map;
@@ -218,8 +218,6 @@ static int prepare(struct sc_bpf *b, struct bpf_object *obj)
 		/* .rodata: the configuration and nothing else, or its size would be refused. */
 		if (bpf_map__is_internal(map))
 			err = bpf_map__set_initial_value(map, &b->config, sizeof(b->config));
-		else if (strcmp(name, "connects") == 0)
-			err = bpf_map__set_max_entries(map, b->options.connects);
 		while (m < SC_MAP_COUNT && strcmp(name, map_names[m]) != 0)
 			m++;
 		if (!err && m < SC_MAP_COUNT)

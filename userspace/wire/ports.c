@@ -83,6 +83,23 @@ static int path_of(void *ctx, uint64_t cgroup_id, char *buf, size_t size)
 	return fd < 0 ? fd : sc_cgroup_path(&w->fs, fd, buf, size);
 }
 
+static int find(void *ctx, const char *path, struct sc_found_cgroup *out)
+{
+	struct wire *w = ctx;
+	_cleanup_close_ int fd = sc_cgroup_open_path(&w->fs, path);
+	int r = fd < 0 ? fd : sc_cgroup_id_of(fd, &out->cgroup_id);
+
+	if (r == 0)
+		r = sc_cgroup_path(&w->fs, fd, out->path, sizeof(out->path));
+	if (r < 0)
+		return r;
+	out->slot = sc_bpf_slot_of(w->bpf, out->cgroup_id);
+	return out->slot < w->ports.kernel.slots &&
+			       w->ports.kernel.nodes[out->slot].cgroup_id == out->cgroup_id
+		       ? 0
+		       : -ENOENT;
+}
+
 static void set_killing(void *ctx, uint64_t cgroup_id, bool is_killing)
 {
 	struct wire *w = ctx;
@@ -265,6 +282,7 @@ static void fill_ports(struct wire *w)
 			   .pass_cgroups = pass_cgroups,
 			   .pass_tasks = pass_tasks,
 			   .recycle = recycle,
+			   .find = find,
 			   .path_of = path_of},
 		.effector = sc_effector_real(&w->host),
 		.settle = settle,

@@ -60,6 +60,14 @@ static int path_of(void *ctx, uint64_t cgroup_id, char *buf, size_t size)
 	return 0;
 }
 
+static int find(void *ctx, const char *path, struct sc_found_cgroup *out)
+{
+	(void)ctx;
+	(void)path;
+	(void)out;
+	return -ENOENT;
+}
+
 static void nothing(void *ctx)
 {
 	(void)ctx;
@@ -125,6 +133,7 @@ int sc_ports_open(const struct sc_run_options *unused, uint32_t targets_max, str
 			   .pass_cgroups = pass_cgroups,
 			   .pass_tasks = pass_tasks,
 			   .recycle = recycle,
+			   .find = find,
 			   .path_of = path_of},
 		.effector = sc_fake_effector(&w->fake),
 		.settle = nothing,

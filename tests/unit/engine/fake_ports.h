@@ -10,7 +10,7 @@
 #include "harness/fake_effector.h"
 
 #define FAKE_SLOTS 16
-#define FAKE_TARGETS                                                                 \
+#define FAKE_TARGETS \
 	6 /* /w/1 .. /w/6 in slots 1 .. 6, cgroup ids 101 .. 106; slot 0 is the root \
 	   */
 
