@@ -9,12 +9,22 @@
 #define AF_INET6    10
 #define IPPROTO_TCP 6
 
-/* Connects under way: when each began. The key is the socket's address. */
+#define CONNECTS 8192 /* a power of two */
+
+/*
+ * Connects under way: when each began, at a place that its socket's address determines. Where two want one
+ * place the later has it, and the earlier's latency is lost: counted, and much cheaper than a hash map.
+ */
+struct connect {
+	__u64 socket;
+	__u64 began_ns;
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONNECTS);
+	__type(key, __u32);
+	__type(value, struct connect);
 } connects SEC(".maps");
 
 /* SC_SLOT_NONE for a socket that is none of ours: no TCP, not supervised, or absent, which reads as
@@ -34,30 +44,50 @@ static __always_inline __u32 slot_of_socket(const struct sock *sk)
 	return slot_of(sk->sk_cgrp_data.cgroup);
 }
 
-static __always_inline void connect_began(__u64 key, __u32 slot)
+/* The socket's address as a number: the verifier lets pointers be subtracted and nothing else. */
+static __always_inline __u64 number_of(const struct sock *sk)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 number = (__u64)sk, base = (__u64)&sc_config;
+
+	barrier_var(number);
+	barrier_var(base);
+	return number - base;
+}
+
+static __always_inline struct connect *connect_at(__u64 socket)
+{
+	/* Fibonacci hashing: sockets lie at multiples of their size. */
+	__u32 place = (socket >> 6) * 0x9e3779b97f4a7c15ULL >> 51 & (CONNECTS - 1);
+
+	return bpf_map_lookup_elem(&connects, &place);
+}
+
+static __always_inline void connect_began(__u64 socket, __u32 slot)
+{
+	struct connect *c = connect_at(socket);
 
 	count(slot, tcp_connects, 1);
-	if (bpf_map_update_elem(&connects, &key, &now, BPF_ANY))
+	if (!c)
+		return;
+	if (c->socket && c->socket != socket)
 		sc_stat_up(connects_full);
+	c->began_ns = bpf_ktime_get_ns();
+	c->socket = socket;
 }
 
-/* When the connect of this socket began; 0 when none is under way. Ends it. */
-static __always_inline __u64 connect_take(__u64 key)
+/* When the connect of this socket began; 0 when that is not known. Ends it. */
+static __always_inline __u64 connect_take(__u64 socket)
 {
-	__u64 *entry = bpf_map_lookup_elem(&connects, &key), began;
+	struct connect *c = connect_at(socket);
 
-	if (!entry)
+	if (!c || c->socket != socket)
 		return 0;
-	/* 0 first: the deletion may be refused (see process_forget), and the address will be used
-	 * again. */
-	began = __sync_lock_test_and_set(entry, 0);
-	bpf_map_delete_elem(&connects, &key);
-	return began;
+	c->socket = 0;
+	return c->began_ns;
 }
 
-__noinline int count_latency(__u32 slot, __u64 us)
+/* All that an established connection adds, in one go; us is 0 where the latency is not known. */
+__noinline int count_established(__u32 slot, bool accepted, __u64 us)
 {
 	struct sc_node *node = node_at(slot);
 	struct sc_counts *c;
@@ -69,9 +99,13 @@ __noinline int count_latency(__u32 slot, __u64 us)
 		bucket++;
 	for_each_counts(c, node)
 	{
+		__sync_fetch_and_add(&c->tcp_established, 1);
+		if (accepted)
+			__sync_fetch_and_add(&c->tcp_accepts, 1);
+		if (!us || bucket >= SC_LATENCY_BUCKETS)
+			continue;
 		__sync_fetch_and_add(&c->tcp_connect_us, us);
-		if (bucket < SC_LATENCY_BUCKETS)
-			__sync_fetch_and_add(&c->tcp_connect_latency[bucket], 1);
+		__sync_fetch_and_add(&c->tcp_connect_latency[bucket], 1);
 	}
 	return 0;
 }
@@ -86,7 +120,7 @@ static __always_inline bool is_of_interest(int from, int to)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 {
-	__u64 key = (__u64)sk, began;
+	__u64 socket, began, us = 0;
 	bool connecting;
 	__u32 slot;
 
@@ -95,8 +129,9 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 	slot = slot_of_socket(sk);
 	if (slot == SC_SLOT_NONE)
 		return 0;
+	socket = number_of(sk);
 	if (to == TCP_SYN_SENT) {
-		connect_began(key, slot);
+		connect_began(socket, slot);
 		return 0;
 	}
 	if (from == TCP_ESTABLISHED) {
@@ -104,14 +139,12 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 		return 0;
 	}
 	/* SYN_RECV follows SYN_SENT when both ends connect at once: still a connect of ours. */
-	began = connect_take(key);
+	began = connect_take(socket);
 	connecting = from == TCP_SYN_SENT || began;
 	if (to == TCP_ESTABLISHED) {
-		count(slot, tcp_established, 1);
-		if (!connecting)
-			count(slot, tcp_accepts, 1);
-		if (began)
-			count_latency(slot, (bpf_ktime_get_ns() - began) / 1000);
+		if (began) /* what takes less than 1 us took 1 */
+			us = (bpf_ktime_get_ns() - began) / 1000 ?: 1;
+		count_established(slot, !connecting, us);
 	} else if (connecting) {
 		count(slot, tcp_connect_failures, 1);
 	}

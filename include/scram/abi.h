@@ -124,7 +124,7 @@ struct sc_stats {
 			 */
 	__u64 processes_full;  /* processes that could not be remembered: alive and zombies are too
 				  low */
-	__u64 connects_full;   /* connects whose start could not be remembered: no latency */
+	__u64 connects_full;   /* connects whose start was lost to another's: no latency */
 	__u64 events_unplaced; /* events of a supervised cgroup that found no slot */
 	__u64 processes_swept; /* processes whose end or reaping no tracepoint told: noticed late */
 	__u64 slots_taken;     /* cgroups that got a slot of their own, since start */
