@@ -324,10 +324,17 @@ Test(recover, a_rekill_survives_sigkill_and_ends_with_its_release)
 	cr_assert_eq(sc_cgroup_count(want.fd), 2, "released: left alone");
 }
 
-static json_t *state_of(const char *path)
+static bool file_exists(void *path)
 {
-	json_t *value = json_load_file(path, 0, NULL);
+	return access(path, F_OK) == 0;
+}
 
+static json_t *state_of(char *path)
+{
+	json_t *value;
+
+	cr_assert_eq(sc_wait_until(file_exists, path, 2000), 0, "%s", path);
+	value = json_load_file(path, 0, NULL);
 	cr_assert_not_null(value, "%s", path);
 	return value;
 }
