@@ -132,6 +132,7 @@ Test(engine_change, windows_and_latches_of_what_stays_survive_a_reload)
 	sc_kit_expect_untouched(second, latched);
 }
 
+/* A13 */
 Test(engine_change, promote_and_demote_hold_at_once_and_after_a_restart)
 {
 	int web = sc_kit_mkdir("web");
@@ -165,6 +166,7 @@ Test(engine_change, promote_and_demote_hold_at_once_and_after_a_restart)
 	cr_expect_eq(sc_rig_run(&sc_kit, "promote nobody"), 1);
 }
 
+/* A13 */
 Test(engine_change, what_a_dry_run_latched_fires_for_real_once_it_is_promoted)
 {
 	int web = sc_kit_mkdir("web");

@@ -43,6 +43,7 @@ Test(engine_detect, crash_loop_is_killed_and_its_neighbour_is_untouched)
 	json_decref(fire);
 }
 
+/* A5 */
 Test(engine_detect, fire_carries_the_values_that_made_it_and_its_times_in_order)
 {
 	static const char *const steps[] = {"detected_ns",  "decided_ns", "intent_ns",
@@ -110,6 +111,7 @@ Test(engine_detect, nothing_fires_within_the_startup_grace)
 	json_decref(veto);
 }
 
+/* A3, A13 */
 Test(engine_detect, dry_run_records_all_and_touches_nothing)
 {
 	int web = sc_kit_mkdir("web");

@@ -120,6 +120,7 @@ static bool is_draining(void *arg)
 	return is;
 }
 
+/* C1 */
 Test(engine_guard, drain_marker_stops_automatic_fires_and_no_manual_one)
 {
 	_cleanup_close_ int state = open(sc_kit.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -142,6 +143,7 @@ Test(engine_guard, drain_marker_stops_automatic_fires_and_no_manual_one)
 	sc_kit_wait("auto", "outcome", "emptied", 1);
 }
 
+/* A11 */
 Test(engine_guard, forced_readonly_stops_everything_and_cannot_be_lifted)
 {
 	struct place sick;
@@ -292,6 +294,7 @@ Test(engine_guard, most_targets_sick_at_once_means_that_the_sensor_is_suspect)
 	cr_expect_eq(sc_kit_count("auto", "state", "verified"), 0);
 }
 
+/* A12 */
 Test(engine_guard, fire_that_needs_two_persons_is_pending_and_never_dispatched)
 {
 	struct place sick, other;

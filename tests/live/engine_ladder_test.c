@@ -208,6 +208,7 @@ static bool was_killed_again(void *arg)
 	return was;
 }
 
+/* A16 */
 Test(engine_ladder, populated_again_is_killed_again_until_released)
 {
 	int web = sc_kit_mkdir("web");

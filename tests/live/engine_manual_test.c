@@ -59,6 +59,7 @@ Test(engine_manual, fire_without_wait_is_dispatched_when_it_answers)
 	cr_expect_eq(sc_cgroup_key(web, "cgroup.events", "populated"), 0);
 }
 
+/* A5, A9 */
 Test(engine_manual, fire_of_what_is_not_live_is_a_dry_run_unless_forced)
 {
 	int web = sc_kit_mkdir("web");
@@ -212,6 +213,7 @@ Test(engine_manual, path_made_again_is_the_new_target_and_the_old_one_is_history
 	json_decref(fire);
 }
 
+/* A2 */
 Test(engine_manual, kinds_that_are_not_built_cannot_be_armed_or_fired)
 {
 	static const char *const ids[] = {"cut", "break", "write-lock", "roll-back"};
@@ -244,6 +246,7 @@ Test(engine_manual, kinds_that_are_not_built_cannot_be_armed_or_fired)
 	cr_expect_eq(sc_kit_count(NULL, "state", "verified"), 0);
 }
 
+/* A5 */
 Test(engine_manual, one_more_than_may_stand_is_refused_and_recorded)
 {
 	char name[16];

@@ -296,6 +296,7 @@ Test(recover, a_freeze_within_its_ttl_survives_sigkill_and_can_be_released_with_
 		     "the next start must not freeze it again");
 }
 
+/* A16 */
 Test(recover, a_rekill_survives_sigkill_and_ends_with_its_release)
 {
 	char path[SC_SANDBOX_PATH_MAX + 8], line[1024];
@@ -339,6 +340,7 @@ static json_t *state_of(char *path)
 	return value;
 }
 
+/* B4 */
 Test(recover, a_second_agent_is_refused_and_does_not_disturb_the_first)
 {
 	const char *argv[] = {

@@ -112,6 +112,7 @@ static bool doctor_doubts_the_journal(void *arg)
 	return strstr(cli.out, "segments in doubt 1") != NULL;
 }
 
+/* B6 */
 Test(trap, journal_deleted_under_the_agent_is_noticed_and_fires_are_recorded_on)
 {
 	int web = sc_kit_mkdir("web");

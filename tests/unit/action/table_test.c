@@ -32,6 +32,7 @@ Test(action_table, names_are_those_of_the_contract)
 		cr_assert_str_eq(sc_action_kind_name((enum sc_action_kind)k), names[k]);
 }
 
+/* A2 */
 Test(action_table, kinds_not_built_refuse_and_touch_nothing)
 {
 	for (int k = 0; k < SC_ACTION_KIND_COUNT; k++) {

@@ -23,6 +23,7 @@ static int parse(struct sc_args *args, const char *verb, const char *const *word
 	return sc_args_parse(args, sc_verb_find(verb), argc, argv, diag);
 }
 
+/* A9 */
 Test(args, options_and_operands_stand_in_any_order)
 {
 	static const char *const orders[][ARGV_MAX] = {

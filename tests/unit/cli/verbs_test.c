@@ -196,6 +196,7 @@ Test(verbs, fire_without_an_answer_says_that_it_may_have_happened, .init = quiet
 				"scram fires\n");
 }
 
+/* B4 */
 Test(verbs, status_of_a_dead_agent_is_its_state_file_and_never_ready, .init = quiet)
 {
 	static const char *const words[] = {"status", "--json", NULL};

@@ -26,6 +26,7 @@ static struct sc_registration find(const struct sc_registry *reg, const char *id
 	return sc_registry_get(reg, (size_t)i);
 }
 
+/* A1 */
 Test(registry, lists_in_id_order_whatever_came_first)
 {
 	static const char *const ids[] = {"m", "z", "a", "b", "y", "n"};
@@ -43,6 +44,7 @@ Test(registry, lists_in_id_order_whatever_came_first)
 	cr_assert_eq(sc_registry_find(reg, "c"), -ENOENT);
 }
 
+/* A1 */
 Test(registry, registering_again_is_idempotent)
 {
 	_cleanup_registry_ struct sc_registry *reg = sc_registry_new();
@@ -57,6 +59,7 @@ Test(registry, registering_again_is_idempotent)
 	cr_assert_eq(find(reg, "x").origin, SC_ORIGIN_RUNTIME);
 }
 
+/* A1 */
 Test(registry, delete_tells_whether_it_was_there)
 {
 	_cleanup_registry_ struct sc_registry *reg = sc_registry_new();

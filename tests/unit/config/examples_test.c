@@ -50,6 +50,7 @@ Test(examples, the_sample_of_the_manual_passes_the_check)
 	cr_assert_eq(check(sample), 0);
 }
 
+/* A13, A15 */
 Test(examples, none_acts_before_somebody_promotes_it)
 {
 	for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -30,6 +30,7 @@ Test(json, takes_the_fields_of_the_original_service)
 	cr_assert_eq(spec.cooldown_ns, 60 * SC_NS_PER_S);
 }
 
+/* A12 */
 Test(json, two_persons_are_the_default_of_readonly_alone)
 {
 	static const struct {

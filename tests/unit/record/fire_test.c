@@ -117,6 +117,7 @@ Test(fire, has_the_fields_of_the_http_api)
 	cr_expect_null(strstr(s.data, "state_snapshot"));
 }
 
+/* A5 */
 Test(fire, a_later_record_keeps_the_evidence_of_an_earlier_one)
 {
 	struct sc_fire fire = full_fire();

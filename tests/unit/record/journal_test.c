@@ -65,6 +65,7 @@ Test(journal, stores_the_lines_it_promises)
 	sc_journal_close(&j);
 }
 
+/* B6 */
 Test(journal, continues_its_chain_when_opened_again)
 {
 	_cleanup_place_ struct place p = place_new();

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+/* B5 */
 Test(redact, takes_secrets_out_and_leaves_the_rest)
 {
 	static const struct {

@@ -11,6 +11,7 @@
 
 #define MS 1000000ULL
 
+/* B4 */
 Test(statefile, writes_the_first_change_at_once_and_then_one_each_debounce)
 {
 	struct sc_statefile f = {0};
@@ -28,6 +29,7 @@ Test(statefile, writes_the_first_change_at_once_and_then_one_each_debounce)
 	cr_expect_not(sc_statefile_is_due(&f, 1250 * MS));
 }
 
+/* B4 */
 Test(statefile, replaces_the_file_as_a_whole_and_for_its_owner_only)
 {
 	_cleanup_place_ struct place p = place_new();
