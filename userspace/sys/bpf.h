@@ -70,7 +70,8 @@ struct sc_bpf;
 
 /*
  * Loads and attaches every part that this kernel takes, gives slot 0 to the root cgroup, seeds the
- * cgroups below it and the processes in them, and stores the new agent in *out. Takes about 30 ms.
+ * cgroups below it and the processes in them, and stores the new agent in *out. Takes some 200 ms,
+ * most of them libbpf's, which reads the kernel's types once per object.
  *
  * -EINVAL for options out of range; -EOPNOTSUPP when the maps, the tree or the cgroup iterator
  * cannot be had, without which no cgroup can be told from another; else what the kernel said. On
