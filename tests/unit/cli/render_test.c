@@ -195,7 +195,8 @@ Test(render, why_shows_operands_holding_time_and_vetoes)
 		"1m\","
 		"\"targets\":[{\"path\":\"/workload/web\",\"truth\":\"true\",\"state\":\"rising\","
 		"\"held_s\":4.2,\"eval_us\":1.5,\"operands\":[{\"text\":\"psi.memory.full.avg10\","
-		"\"value\":null,\"op\":\">\",\"threshold\":0.4,\"unit\":\"ratio\",\"truth\":\"unknown\"}],"
+		"\"value\":null,\"op\":\">\",\"threshold\":0.4,\"unit\":\"ratio\",\"truth\":"
+		"\"unknown\"}],"
 		"\"interlocks\":[{\"name\":\"disarmed\",\"veto\":false,\"text\":\"armed\"},"
 		"{\"name\":\"protected\",\"veto\":true,\"text\":\"holds pid 1\"}]}]}",
 		"crash-loop: at least 3 crashes in 1m\n"
