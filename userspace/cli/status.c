@@ -178,7 +178,9 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 	add_journal(out, json_object_get(reply, "journal"));
 	add_features(out, json_object_get(reply, "features"));
 	add_disarmed(out, json_object_get(reply, "disarmed"));
-	if (sc_get_text(reply, "halt", NULL)) {
+	/* Why it is disarmed stands above already. */
+	if (sc_get_text(reply, "halt", NULL) &&
+	    !json_is_object(json_object_get(reply, "disarmed"))) {
 		sc_str_add(out, "halt        ");
 		sc_add_text(out, sc_get_text(reply, "halt", NULL));
 		sc_str_add(out, "\n");

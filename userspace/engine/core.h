@@ -39,8 +39,9 @@ struct sc_fold;
 
 /* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
 #define SC_ACTIVE_MAX 64
-/* Pairs that one tick decides on, and of these per condition: the rest is due again at the next, which
- * begins with another condition, so that none whose fires are all vetoed keeps the others waiting. */
+/* Pairs that one tick decides on, and of these per condition: the rest is due again at the next,
+ * which begins with another condition, so that none whose fires are all vetoed keeps the others
+ * waiting. */
 #define SC_DECISIONS_MAX  256
 #define SC_CANDIDATES_MAX 32
 /* Slots that one early tick looks at; more wake records than that make a full tick. */
@@ -191,8 +192,8 @@ void sc_engine_scan_nodes(struct sc_engine *e); /* asks about cgroups that came 
 void sc_engine_slot_changed(struct sc_engine *e, uint32_t slot); /* the same for one */
 void sc_engine_take_reports(struct sc_engine *e);                /* what the collector found */
 /*
- * The slot of the target at a path that a person named; one made a moment ago, which no tick has seen yet, is
- * learned now. SC_SLOT_NONE when there is none. Allocates: not for ticks.
+ * The slot of the target at a path that a person named; one made a moment ago, which no tick has
+ * seen yet, is learned now. SC_SLOT_NONE when there is none. Allocates: not for ticks.
  */
 uint32_t sc_engine_find_target(struct sc_engine *e, const char *path);
 /* After the protect list changed. */

@@ -114,6 +114,11 @@ static void on_tick(void *owner, uint32_t events)
 		sc_log_info("ready: %u cgroups below %s, %zu conditions, a tick every %.3g ms",
 			    sc_targets_count(e->targets), e->ports->cgroup_root_path,
 			    sc_conditions_count(e->set), (double)e->interval_ns / 1e6);
+		if (sc_conditions_count(e->set) == 0)
+			sc_log_warning(
+				"no conditions: nothing is judged; see `scram help register`, "
+				"and `conditions:` and `include:` of %s",
+				e->options->config);
 	}
 	if (e->now.mono_ns - e->last_housekeeping_ns >= SC_NS_PER_S)
 		housekeeping(e);

@@ -191,8 +191,8 @@ void sc_ops_fire_released(struct sc_engine *e, struct sc_active *a, const char *
 	answer(e, a, error ? SC_EXIT_FAILED : SC_EXIT_DONE, error);
 }
 
-/* True for the fire of that id or prefix, and for every fire on the cgroup of that path. By its id too: a
- * fire holds no more than the beginning of a very long path. */
+/* True for the fire of that id or prefix, and for every fire on the cgroup of that path. By its id
+ * too: a fire holds no more than the beginning of a very long path. */
 static bool is_meant(const struct sc_engine *e, const struct sc_active *a, const char *what)
 {
 	const struct sc_target *t;

@@ -53,7 +53,8 @@ struct sc_kernel_port {
 	 * those that are free now, the others hold a process or a zombie still. May wait tens of
 	 * ms. */
 	void (*recycle)(void *ctx, const uint32_t *slots, size_t n, bool *done);
-	/* loop, for requests: the cgroup at that path, as in /proc/PID/cgroup. -ENOENT, also when it has no slot. */
+	/* loop, for requests: the cgroup at that path, as in /proc/PID/cgroup. -ENOENT, also when
+	 * it has no slot. */
 	int (*find)(void *ctx, const char *path, struct sc_found_cgroup *out);
 	/* collector: the path of that cgroup, as in /proc/PID/cgroup; -ESTALE when it is gone. */
 	int (*path_of)(void *ctx, uint64_t cgroup_id, char *buf, size_t size);

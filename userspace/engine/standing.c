@@ -87,7 +87,8 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 	free_place(e, a);
 }
 
-/* A supervisor that restarts at once is killed ten times a second; the record counts, once a second. */
+/* A supervisor that restarts at once is killed ten times a second; the record counts, once a
+ * second. */
 static void after_rekill(struct sc_engine *e, struct sc_active *a)
 {
 	bool tell = a->rekill_told_ns == 0 ||
