@@ -287,7 +287,6 @@ Test(render, status_shows_what_stands_and_what_is_lost, .init = in_berlin)
 		"journal     seq 20, durable 19, ok, 0 failures\n"
 		"missing     tcp: no hook\n"
 		"DISARMED    by ann since 2026-11-22T19:00:00.000+01:00: maintenance\n"
-		"halt        maintenance\n"
 		"in force    freeze of /w by auto since 2026-11-22T19:00:00.000+01:00; undo: scram "
 		"release f1\n"
 		"lost        too_deep 3\n"
