@@ -12,8 +12,9 @@
 #define CONNECTS 8192 /* a power of two */
 
 /*
- * Connects under way: when each began, at a place that its socket's address determines. Where two want one
- * place the later has it, and the earlier's latency is lost: counted, and much cheaper than a hash map.
+ * Connects under way: when each began, at a place that its socket's address determines. Where two
+ * want one place the later has it, and the earlier's latency is lost: counted, and much cheaper
+ * than a hash map.
  */
 struct connect {
 	__u64 socket;

@@ -2,10 +2,16 @@
 /* An agent that starts late counts what is already there, exactly, while it changes. */
 #include "kit.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+/* For the map of processes alone, into which one test puts an entry as a lost event would leave it. */
+#include "sys/bpf_impl.h"
+
+#include <bpf/bpf.h>
 
 TestSuite(seed, .init = sc_box_init, .fini = kit_fini, .timeout = 600);
 
@@ -144,4 +150,37 @@ Test(seed, cgroups_made_during_the_start_are_all_found)
 	cr_expect_eq(sc_bpf_health(kit.bpf).slots_used, (uint32_t)made + 1);
 	cr_expect_eq(sc_bpf_seed(kit.bpf), 0);
 	cr_expect_eq(sc_bpf_health(kit.bpf).slots_used, (uint32_t)made + 1, "seeded twice");
+}
+
+/* As struct sc_process of bpf/maps.h. */
+struct entry {
+	uint64_t start_ns, state, seen;
+};
+
+Test(seed, a_process_that_no_tracepoint_ended_is_taken_out_by_the_passes)
+{
+	int a = kit_mkdir("a"), fd;
+	uint64_t alive_key = 1, dead_key = 2;
+	struct entry lost = {.start_ns = 1};
+	pid_t pid;
+
+	kit_open(&(struct sc_bpf_options){.slots = KIT_SLOTS});
+	pid = sc_helper_sleep(a);
+	cr_assert_eq(sc_bpf_pass_tasks(kit.bpf), 0);
+	fd = kit.bpf->fds[SC_MAP_PROCESSES];
+	lost.seen = kit.view.stats->tasks_pass;
+	lost.state = 1ULL << 32 | kit_slot(a); /* alive */
+	cr_assert_eq(bpf_map_update_elem(fd, &alive_key, &lost, BPF_NOEXIST), 0);
+	lost.state = 2ULL << 32 | kit_slot(a); /* a zombie */
+	cr_assert_eq(bpf_map_update_elem(fd, &dead_key, &lost, BPF_NOEXIST), 0);
+	cr_assert_eq(sc_bpf_pass_tasks(kit.bpf), 0);
+	cr_expect_eq(kit.view.stats->processes_swept, 0, "one missed pass proves nothing");
+	cr_assert_eq(sc_bpf_pass_tasks(kit.bpf), 0);
+	cr_expect_eq(kit.view.stats->processes_swept, 2);
+	/* The entries had never been counted, so taking them out leaves one less; the real one stays. */
+	kit_expect_proc(a, &(struct kit_proc){.forks = 1, .exits = 1, .zombies = -1});
+	kill(pid, SIGKILL);
+	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_expect_eq(kit_counts(a)->proc_alive, -1);
+	cr_expect_eq(bpf_map_delete_elem(fd, &alive_key), -ENOENT);
 }
