@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* For the map of processes alone, into which one test puts an entry as a lost event would leave it. */
+/* For the map of processes, into which one test puts entries as a lost event would leave them. */
 #include "sys/bpf_impl.h"
 
 #include <bpf/bpf.h>
@@ -177,7 +177,7 @@ Test(seed, a_process_that_no_tracepoint_ended_is_taken_out_by_the_passes)
 	cr_expect_eq(kit.view.stats->processes_swept, 0, "one missed pass proves nothing");
 	cr_assert_eq(sc_bpf_pass_tasks(kit.bpf), 0);
 	cr_expect_eq(kit.view.stats->processes_swept, 2);
-	/* The entries had never been counted, so taking them out leaves one less; the real one stays. */
+	/* They had never been counted, so taking them out leaves one less; the real one stays. */
 	kit_expect_proc(a, &(struct kit_proc){.forks = 1, .exits = 1, .zombies = -1});
 	kill(pid, SIGKILL);
 	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
