@@ -7,8 +7,9 @@
 #include "slots.h"
 
 /* Bit of cgroup.flags, from an enum without a name (include/linux/cgroup-defs.h). */
-#define CGRP_FROZEN      3
-#define PSI_STATES       6 /* io, memory, cpu; some and full of each */
+#define CGRP_FROZEN 3
+/* The kernel updates the averages 2 s apart at the least: within half of that, nothing has moved. */
+#define PSI_STILL_NS     1000000000ULL
 #define PAGE_COUNTER_MAX (0x7fffffffffffffffULL / 4096)
 
 extern void css_rstat_flush(struct cgroup_subsys_state *css) __weak __ksym;
@@ -61,20 +62,31 @@ static __always_inline __u64 sched_clock_behind(void)
 	return bpf_ktime_get_ns() - self->sched_info.last_arrival;
 }
 
+/*
+ * Loads through typed pointers, which the verifier checks. The arrays have more dimensions in the
+ * kernel than in the header made from its types: elements are counted from the field's relocated
+ * offset.
+ */
 static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
 {
-	struct psi_group *psi = cgrp->psi;
-	__u64 avg[PSI_STATES * 3] = {}, total[PSI_STATES] = {};
 	const __u32 first[SC_PSI_COUNT] = {[SC_PSI_CPU] = 4, [SC_PSI_MEMORY] = 2, [SC_PSI_IO] = 0};
+	struct psi_group *psi = cgrp->psi;
+	const __u64 *avg, *total;
+	__u64 updated;
 
 	/* The root has none; the host's takes its place, which userspace reads and marks. */
-	if (!psi || (bpf_core_field_exists(psi->enabled) && !BPF_CORE_READ(psi, enabled)))
+	if (!psi || (bpf_core_field_exists(psi->enabled) && !psi->enabled))
 		return 0;
-	if (bpf_core_read(avg, sizeof(avg), &psi->avg) ||
-	    bpf_core_read(total, sizeof(total), &psi->total))
-		return 0;
+	updated = psi->avg_last_update + sched_clock_behind();
+	/* Averages and totals move together, 2 s apart at the least; most cgroups are idle. */
+	if (k->flags & SC_KERNEL_PSI && updated < k->psi_updated_ns + PSI_STILL_NS)
+		return SC_KERNEL_PSI;
+	avg = (void *)psi + bpf_core_field_offset(struct psi_group, avg);
+	total = (void *)psi + bpf_core_field_offset(struct psi_group, total);
+#pragma unroll
 	for (int r = 0; r < SC_PSI_COUNT; r++) {
-		__u32 some = first[r], full = some + 1;
+		const __u32 some = first[r], full = some + 1;
+#pragma unroll
 		for (int w = 0; w < 3; w++) {
 			k->psi_some[r].avg[w] = avg[some * 3 + w];
 			k->psi_full[r].avg[w] = avg[full * 3 + w];
@@ -82,19 +94,16 @@ static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
 		k->psi_some[r].total_ns = total[some];
 		k->psi_full[r].total_ns = total[full];
 	}
-	k->psi_updated_ns = BPF_CORE_READ(psi, avg_last_update) + sched_clock_behind();
+	k->psi_updated_ns = updated;
 	return SC_KERNEL_PSI;
 }
 
 static __always_inline void *controller(struct cgroup *cgrp, __u64 index)
 {
-	void *css = NULL;
-
 	/* Every controller's struct begins with its cgroup_subsys_state. */
-	bpf_probe_read_kernel(&css, sizeof(css),
-			      (void *)cgrp + bpf_core_field_offset(struct cgroup, subsys) +
-				      index * sizeof(css));
-	return css;
+	void **css = (void *)cgrp + bpf_core_field_offset(struct cgroup, subsys);
+
+	return css[index];
 }
 
 static __always_inline __u32 read_memory(struct sc_kernel *k, struct cgroup *cgrp)

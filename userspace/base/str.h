@@ -46,8 +46,8 @@ void sc_str_add_json(struct sc_str *s, const char *text, size_t n);
 bool sc_strcopy(char *dst, size_t size, const char *src);
 
 /*
- * "Did you mean": remembers the name nearest to a wrong one among those offered. A name is near when
- * few edits (at most 4) make it of the wrong one, and fewer than half of either's letters.
+ * "Did you mean": remembers the name nearest to a wrong one among those offered. A name is near
+ * when few edits (at most 4) make it of the wrong one, and fewer than half of either's letters.
  */
 struct sc_nearest {
 	char wrong[64];
