@@ -8,7 +8,7 @@
 
 /* Bit of cgroup.flags, from an enum without a name (include/linux/cgroup-defs.h). */
 #define CGRP_FROZEN 3
-/* The kernel updates the averages 2 s apart at the least: within half of that, nothing has moved. */
+/* The kernel updates the averages 2 s apart at the least: within half of that nothing has moved. */
 #define PSI_STILL_NS     1000000000ULL
 #define PAGE_COUNTER_MAX (0x7fffffffffffffffULL / 4096)
 
