@@ -191,6 +191,9 @@ int sc_engine_start(struct sc_engine *e)
 			     e->options->http);
 		return -EOPNOTSUPP;
 	}
+	if (!e->options->http)
+		sc_log_info("no HTTP API in this version; the control socket is in %s",
+			    e->options->run_dir);
 	r = open_dirs(e);
 	if (r == 0)
 		r = open_records(e);

@@ -16,8 +16,10 @@
 
 /* Slots: twice the cgroups there are, at least this many, at most what the configuration allows. */
 #define SLOTS_MIN 8192U
-/* Processes alive or unreaped that BPF remembers; about 10 MiB of kernel memory. */
-#define PROCESSES 131072U
+/* Processes alive or unreaped that BPF remembers: as many as the host allows at all, so that no
+ * tenant can fill the table and spoil the counts of others; 20 MiB of kernel memory at the most. */
+#define PROCESSES_MIN 65536U
+#define PROCESSES_MAX 262144U
 /* The agent's cgroup and its ancestors, and pid 1's. */
 #define OWN_IDS_MAX 128
 
@@ -187,6 +189,17 @@ static bool has_controller(int root_fd, const char *controller)
 	return false;
 }
 
+static uint32_t count_processes_allowed(void)
+{
+	char text[32];
+	unsigned long n;
+
+	if (sc_read_file_at(AT_FDCWD, "/proc/sys/kernel/threads-max", text, sizeof(text)) < 0)
+		return PROCESSES_MAX;
+	n = SC_MIN(strtoul(text, NULL, 10), (unsigned long)PROCESSES_MAX);
+	return SC_MAX((uint32_t)n, PROCESSES_MIN);
+}
+
 static int start_bpf(struct wire *w, const struct sc_run_options *options, uint32_t targets_max,
 		     char *why, size_t size)
 {
@@ -197,7 +210,7 @@ static int start_bpf(struct wire *w, const struct sc_run_options *options, uint3
 	struct sc_bpf_options bpf = {
 		.root_fd = w->root_fd,
 		.slots = SC_MIN(wanted, allowed),
-		.processes = PROCESSES,
+		.processes = count_processes_allowed(),
 	};
 	int r = sc_bpf_pin_dir(options->run_dir, pins);
 
