@@ -44,7 +44,7 @@ static __always_inline __u32 claim_death(struct task_struct *task)
 	struct sc_process *p = process_find(task);
 	__u64 old;
 	__u32 slot;
-	long err;
+	int err;
 
 	if (!p) {
 		slot = slot_of(task->group_leader->cgroups->dfl_cgrp);

@@ -58,9 +58,12 @@ static __always_inline __u64 current_pass(void)
 	return s ? s->tasks_pass : 0;
 }
 
-/* Inserts an entry, over a leftover if need be; counts nothing. 0, -EEXIST or another -errno. */
-static __always_inline long process_insert(struct task_struct *task, enum sc_phase phase,
-					   __u32 slot)
+/*
+ * Inserts an entry, over a leftover if need be; counts nothing. 0, -EEXIST or another -errno. As an
+ * int: before Linux 6.4 the verifier calls the map's function directly, which returns an int, and
+ * the upper half of the register is not its sign.
+ */
+static __always_inline int process_insert(struct task_struct *task, enum sc_phase phase, __u32 slot)
 {
 	struct sc_process new = {
 		.start_ns = task->group_leader->start_boottime,
@@ -69,13 +72,14 @@ static __always_inline long process_insert(struct task_struct *task, enum sc_pha
 	};
 	__u64 key = process_key(task);
 	struct sc_process *old;
-	long err;
+	int err;
 
 	err = bpf_map_update_elem(&processes, &key, &new, BPF_NOEXIST);
 	if (err == -EEXIST) {
 		old = bpf_map_lookup_elem(&processes, &key);
-		if (!old ||
-		    (old->start_ns == new.start_ns &&state_phase(old->state) != SC_PHASE_FREE))
+		if (!old)
+			return err;
+		if (old->start_ns == new.start_ns && state_phase(old->state) != SC_PHASE_FREE)
 			return err;
 		process_forget(key, old);
 		err = bpf_map_update_elem(&processes, &key, &new, BPF_NOEXIST);
