@@ -196,6 +196,22 @@ void fake_engine_stop(struct sc_engine **e)
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+void fake_let_fires_settle(struct sc_engine *e)
+{
+	for (int i = 0; i < 1000; i++) {
+		bool busy = false;
+
+		for (size_t a = 0; a < SC_ACTIVE_MAX; a++)
+			busy |= e->active[a].stage == SC_ACTIVE_WITH_HAND ||
+				e->active[a].stage == SC_ACTIVE_VERIFYING;
+		if (!busy)
+			return;
+		fake_world.fake.now_ns += SC_NS_PER_MS;
+		cr_assert_eq(sc_loop_once(&e->loop, 100), 0);
+	}
+	cr_assert_fail("a fire never settled");
+}
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 uint64_t fake_allocations(void)
 {

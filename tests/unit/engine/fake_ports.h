@@ -36,6 +36,9 @@ struct sc_engine *fake_engine_start(const char *conditions);
 /* Stops it and removes the directory. */
 void fake_engine_stop(struct sc_engine **e);
 
+/* Runs the loop, and the world's clock, until no fire is with the hand or being verified. */
+void fake_let_fires_settle(struct sc_engine *e);
+
 /* How often this thread has called malloc, calloc or realloc; 0 for ever where a sanitizer owns
  * them. */
 uint64_t fake_allocations(void);

@@ -31,28 +31,12 @@ static void tear_down(void)
 
 TestSuite(restart, .init = set_up, .fini = tear_down, .timeout = 30);
 
-static void let_fires_settle(void)
-{
-	for (int i = 0; i < 1000; i++) {
-		bool busy = false;
-
-		for (size_t a = 0; a < SC_ACTIVE_MAX; a++)
-			busy |= e->active[a].stage == SC_ACTIVE_WITH_HAND ||
-				e->active[a].stage == SC_ACTIVE_VERIFYING;
-		if (!busy)
-			return;
-		fake_world.fake.now_ns += SC_NS_PER_MS;
-		cr_assert_eq(sc_loop_once(&e->loop, 100), 0);
-	}
-	cr_assert_fail("a fire never settled");
-}
-
 static void crash(uint32_t slot)
 {
 	fake_world.counts[slot].proc_crashes += 3;
 	fake_world.counts[0].proc_crashes += 3;
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 }
 
 /* What a new process does not have any more. */
@@ -129,7 +113,7 @@ Test(restart, a_rekill_that_was_never_dispatched_is_kept_and_kills_what_comes_ba
 	fake_world.counts[2].proc_alive = 1;
 	e->active[0].next_ns = 0;
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 1);
 	cr_expect_eq(newest()->rekills, 1);
 	cr_expect_eq(newest()->state, SC_FIRE_VERIFIED);
@@ -144,7 +128,7 @@ Test(restart, what_was_left_to_an_operator_is_not_killed_by_a_later_start)
 	sc_fold_fire(e->fold, &fire);
 	forget();
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0);
 }
 
@@ -162,10 +146,10 @@ Test(restart, what_another_hand_froze_is_never_thawed)
 
 	fake_world.fake.cgroups[2].wants_frozen = true;
 	cr_assert_eq(sc_engine_decide(e, &rq, NULL, NULL), SC_EXIT_DONE);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(newest()->state, SC_FIRE_RELEASED, "nothing of ours stands");
 	forget();
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.thaw_writes, 0);
 	cr_expect(fake_world.fake.cgroups[2].wants_frozen);
 }
@@ -178,6 +162,6 @@ Test(restart, an_agent_that_stops_begins_nothing_new)
 	fake_world.n_wakes = 1;
 	e->stopping = true;
 	sc_engine_tick_early(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0);
 }

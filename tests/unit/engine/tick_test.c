@@ -29,23 +29,6 @@ static void crash(uint32_t slot, int times)
 	fake_world.counts[0].proc_crashes += times;
 }
 
-/* Until no fire is with the hand or being verified. */
-static void let_fires_settle(void)
-{
-	for (int i = 0; i < 1000; i++) {
-		bool busy = false;
-
-		for (size_t a = 0; a < SC_ACTIVE_MAX; a++)
-			busy |= e->active[a].stage == SC_ACTIVE_WITH_HAND ||
-				e->active[a].stage == SC_ACTIVE_VERIFYING;
-		if (!busy)
-			return;
-		fake_world.fake.now_ns += SC_NS_PER_MS;
-		cr_assert_eq(sc_loop_once(&e->loop, 100), 0);
-	}
-	cr_assert_fail("a fire never settled");
-}
-
 static unsigned int fires_in_state(enum sc_fire_state state)
 {
 	unsigned int n = 0;
@@ -69,7 +52,7 @@ Test(tick, nothing_is_allocated_neither_when_quiet_nor_when_it_fires)
 	crash(2, 3);
 	before = fake_allocations();
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	sc_engine_tick_full(e);
 	cr_expect_eq(fake_allocations() - before, 0, "a tick that fires, and the fire");
 	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
@@ -88,7 +71,7 @@ Test(tick, an_early_tick_judges_the_cgroup_that_the_kernel_named_and_allocates_n
 	fake_world.n_wakes = 1;
 	before = fake_allocations();
 	sc_engine_tick_early(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_allocations() - before, 0);
 	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
 	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->target, "/w/3");
@@ -107,7 +90,7 @@ Test(tick, a_storm_of_wake_records_is_left_to_the_next_full_tick)
 	cr_expect_eq(e->early_wakes_dropped, 100);
 	crash(4, 3);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1, "nothing is missed");
 }
 
@@ -118,7 +101,7 @@ Test(tick, the_whole_host_going_bad_at_once_is_a_bad_sensor)
 	for (uint32_t slot = 1; slot <= FAKE_TARGETS; slot++)
 		crash(slot, 3);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 0);
 	cr_assert_eq(fake_world.fake.kill_writes, 0);
 	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), FAKE_TARGETS);
@@ -133,7 +116,7 @@ Test(tick, a_target_replaced_between_two_ticks_is_another_target)
 	fake_world.nodes[2].cgroup_id = 999;
 	fake_world.nodes[2].flags = SC_NODE_BORN;
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_assert_eq(fake_world.fake.kill_writes, 0);
 }
 
@@ -147,11 +130,11 @@ Test(tick, a_jump_of_the_clock_begins_the_windows_anew_and_a_grace)
 	sc_engine_tick_full(e);
 	crash(2, 1);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0, "two of the three were before the suspend");
 	crash(2, 3);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0, "within the grace after it");
 	cr_expect_eq(fires_in_state(SC_FIRE_VETOED), 1);
 	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "resume-grace");
@@ -164,7 +147,7 @@ Test(tick, lost_counts_veto_what_rests_on_them)
 	fake_world.stats.events_unplaced = 1;
 	crash(2, 3);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0);
 	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), 1);
 	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "source-health");
@@ -180,13 +163,13 @@ Test(tick, a_loss_is_held_against_the_evidence_for_a_whole_window)
 	sc_engine_tick_full(e);
 	crash(2, 3);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0);
 
 	e->events_lost_ns -= 61 * SC_NS_PER_S;
 	sc_engine_tick_full(e);
 	sc_engine_tick_full(e);
-	let_fires_settle();
+	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 1);
 }
 
