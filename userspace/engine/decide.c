@@ -72,6 +72,7 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
 						     0;
 }
 
+/* How old the evidence is, and what of it was not counted: losses matter to counted signals only. */
 static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
 			  struct sc_interlock_facts *facts)
 {
@@ -81,20 +82,22 @@ static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uin
 		return;
 	used = sc_predicate_signals(c->predicate);
 	for (int s = 0; s < SC_SIGNAL_COUNT; s++) {
-		const struct sc_signal_info *info = sc_signal_info((enum sc_signal)s);
+		enum sc_signal_source source = sc_signal_info((enum sc_signal)s)->source;
 		uint64_t age;
 
-		if (!sc_signal_set_has(&used, (enum sc_signal)s) ||
-		    (info->source != SC_SOURCE_KERNEL && info->source != SC_SOURCE_TASKS))
+		if (!sc_signal_set_has(&used, (enum sc_signal)s))
+			continue;
+		if (source == SC_SOURCE_COUNTS)
+			facts->events_lost = e->events_lost - e->events_lost_before;
+		if (source != SC_SOURCE_KERNEL && source != SC_SOURCE_TASKS)
 			continue;
 		age = sc_source_age_ns(&e->source, &e->now, slot, (enum sc_signal)s);
 		facts->evidence_age_ns = SC_MAX(facts->evidence_age_ns, age);
 		facts->evidence_age_max_ns = SC_MAX(facts->evidence_age_max_ns,
-						    info->source == SC_SOURCE_TASKS
+						    source == SC_SOURCE_TASKS
 							    ? e->source.tasks_stale_ns
 							    : e->source.kernel_stale_ns);
 	}
-	facts->events_lost = e->events_lost - e->events_lost_before;
 }
 
 static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,

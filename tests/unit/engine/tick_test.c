@@ -173,6 +173,33 @@ Test(tick, a_loss_is_held_against_the_evidence_for_a_whole_window)
 	cr_expect_eq(fake_world.fake.kill_writes, 1);
 }
 
+static void press(uint32_t slot)
+{
+	uint64_t now = sc_mono_ns();
+
+	fake_world.kernel[slot] = (struct sc_kernel){
+		.pass_ns = now,
+		.psi_updated_ns = now,
+		.flags = SC_KERNEL_PSI,
+		.psi_some[SC_PSI_CPU].avg = {50 * SC_PSI_PERCENT},
+	};
+}
+
+Test(tick, lost_counts_do_not_veto_what_rests_on_the_kernels_own_numbers)
+{
+	e = fake_engine_start(
+		"conditions:\n"
+		"  - {id: press, description: t, scope: \"/w/*\", when: \"psi.cpu.some.avg10 > "
+		"10%\", action: {kind: process-exit}, auto_fire: true, live: true, "
+		"registered_by: t}\n");
+	sc_engine_tick_full(e);
+	fake_world.stats.events_unplaced = 1;
+	press(2);
+	sc_engine_tick_full(e);
+	fake_let_fires_settle(e);
+	cr_assert_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
+}
+
 static const char two_persons[] =
 	"conditions:\n"
 	"  - {id: two, description: t, scope: \"/w/*\", when: \"increase(proc.crashes[60s]) >= "
