@@ -72,7 +72,7 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
 						     0;
 }
 
-/* How old the evidence is, and what of it was not counted: losses matter to counted signals only. */
+/* How old the evidence is, and what was not counted of it: losses touch counted signals only. */
 static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
 			  struct sc_interlock_facts *facts)
 {
