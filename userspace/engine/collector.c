@@ -51,10 +51,9 @@ static void run_passes(struct sc_collector *c)
 	note_pass(c, r, &c->task_pass_ns);
 }
 
-static void report_recycled(struct sc_collector *c, uint32_t slot, bool recycled)
+static void report_recycled(struct sc_collector *c, uint32_t slot)
 {
-	struct sc_collect_report report = {
-		.kind = SC_COLLECT_RECYCLE, .slot = slot, .recycled = recycled};
+	struct sc_collect_report report = {.kind = SC_COLLECT_RECYCLE, .slot = slot};
 
 	/* The queue has room for one answer of each kind for every slot. */
 	SC_ASSERT(sc_spsc_push(&c->reports, &report));
@@ -62,15 +61,14 @@ static void report_recycled(struct sc_collector *c, uint32_t slot, bool recycled
 
 static void recycle(struct sc_collector *c)
 {
-	bool done[SC_RECYCLE_MAX] = {false};
 	uint64_t now = sc_mono_ns();
 
 	if (c->n_to_recycle == 0 ||
 	    (c->n_to_recycle < SC_RECYCLE_MAX && now - c->recycled_ns < SC_RECYCLE_INTERVAL_NS))
 		return;
-	c->kernel->recycle(c->kernel->ctx, c->to_recycle, c->n_to_recycle, done);
+	c->kernel->recycle(c->kernel->ctx, c->to_recycle, c->n_to_recycle);
 	for (size_t i = 0; i < c->n_to_recycle; i++)
-		report_recycled(c, c->to_recycle[i], done[i]);
+		report_recycled(c, c->to_recycle[i]);
 	c->n_to_recycle = 0;
 	c->recycled_ns = now;
 	sc_bell_ring(c->report_bell);

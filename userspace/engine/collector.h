@@ -32,13 +32,13 @@ struct sc_collect_order {
 };
 
 /* Answer to LEARN: path is heap memory of the receiver, NULL when the cgroup is gone already.
- * Answer to RECYCLE: path is NULL and recycled tells whether the slot is free now. */
+ * Answer to RECYCLE: path is NULL; a slot that could not be given back yet is asked about again,
+ * because the next full tick finds it gone still. */
 struct sc_collect_report {
 	enum sc_collect_kind kind;
 	uint32_t slot;
 	uint64_t cgroup_id;
 	char *path;
-	bool recycled;
 };
 
 struct sc_collector {

@@ -123,7 +123,6 @@ struct sc_engine {
 	struct sc_collector collector;
 	struct sc_syncer syncer;
 	bool stopping;
-	int exit_status;
 
 	/* the running set: swapped whole on reload */
 	struct sc_config config;
@@ -138,7 +137,6 @@ struct sc_engine {
 	uint32_t *slots; /* scratch: slots in use */
 	uint32_t *protected_slots; /* of targets that the protect list names */
 	uint32_t n_protected;
-	bool some_paths_unknown;
 
 	/* time */
 	struct sc_time now, last_tick;
@@ -220,7 +218,6 @@ struct sc_fire_request {
 	uint32_t rung;
 	enum sc_asker asker;
 	bool forced;
-	uint64_t since_ns;
 	const char *fired_by;  /* `auto` or the operator */
 	const char *principal; /* SC_PRINCIPAL_AGENT or who the kernel says it was */
 	const char *reason;

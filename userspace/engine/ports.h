@@ -49,10 +49,9 @@ struct sc_kernel_port {
 	 * the number that entries of this pass carry. */
 	int (*pass_cgroups)(void *ctx);
 	int (*pass_tasks)(void *ctx, uint64_t *pass);
-	/* collector: gives slots of gone cgroups back, at most SC_RECYCLE_MAX; sets done[i] for
-	 * those that are free now, the others hold a process or a zombie still. May wait tens of
-	 * ms. */
-	void (*recycle)(void *ctx, const uint32_t *slots, size_t n, bool *done);
+	/* collector: gives slots of gone cgroups back, at most SC_RECYCLE_MAX; those that hold a
+	 * process or a zombie still stay as they are. May wait tens of ms. */
+	void (*recycle)(void *ctx, const uint32_t *slots, size_t n);
 	/* loop, for requests: the cgroup at that path, as in /proc/PID/cgroup. -ENOENT, also when
 	 * it has no slot. */
 	int (*find)(void *ctx, const char *path, struct sc_found_cgroup *out);

@@ -84,7 +84,6 @@ static void decide_all(struct sc_engine *e, const struct sc_candidates *due)
 			.slot = due->item[i].slot,
 			.rung = due->item[i].rung,
 			.asker = SC_ASKER_AUTO,
-			.since_ns = due->item[i].since_ns,
 			.fired_by = "auto",
 			.principal = SC_PRINCIPAL_AGENT,
 			.reason = "",

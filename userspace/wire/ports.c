@@ -69,11 +69,11 @@ static int pass_tasks(void *ctx, uint64_t *pass)
 	return r;
 }
 
-static void recycle(void *ctx, const uint32_t *slots, size_t n, bool *done)
+static void recycle(void *ctx, const uint32_t *slots, size_t n)
 {
 	struct wire *w = ctx;
 
-	(void)sc_bpf_recycle(w->bpf, slots, n, done);
+	(void)sc_bpf_recycle(w->bpf, slots, n, NULL);
 }
 _Static_assert(SC_RECYCLE_MAX <= SC_BPF_RECYCLE_MAX, "one call takes what the engine gives");
 
