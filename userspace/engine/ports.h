@@ -9,6 +9,7 @@
 #include <scram/abi.h>
 #include <scram/action.h>
 #include <scram/engine.h>
+#include <scram/traffic.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,6 +71,7 @@ struct sc_privilege_report {
 struct sc_ports {
 	struct sc_kernel_port kernel;
 	struct sc_effector effector;
+	struct sc_traffic traffic; /* ops NULL: nothing can be cut here */
 	/* Once at start, before the threads: gives up every right that only the start needed. */
 	void (*settle)(void *ctx);
 	/* The calling thread asks to run as SCHED_FIFO 1; a refusal shows in the privileges below.
