@@ -93,6 +93,7 @@ static void make_world(void)
 
 	memset(w, 0, sizeof(*w));
 	sc_fake_init(&w->fake);
+	sc_fake_traffic_init(&w->traffic);
 	w->fake.now_ns = sc_mono_ns();
 	w->nodes[0] = (struct sc_node){.cgroup_id = 1, .ancestors = 1};
 	for (uint32_t i = 1; i <= FAKE_TARGETS; i++) {
@@ -136,6 +137,7 @@ int sc_ports_open(const struct sc_run_options *unused, uint32_t targets_max, str
 			   .find = find,
 			   .path_of = path_of},
 		.effector = sc_fake_effector(&w->fake),
+		.traffic = sc_fake_traffic(&w->traffic),
 		.settle = nothing,
 		.become_fifo = no_fifo,
 		.privileges = no_privileges,

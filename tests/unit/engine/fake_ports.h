@@ -8,6 +8,7 @@
 
 #include "engine/core.h"
 #include "harness/fake_effector.h"
+#include "harness/fake_traffic.h"
 
 #define FAKE_SLOTS 16
 #define FAKE_TARGETS \
@@ -23,6 +24,7 @@ struct fake_world {
 	struct sc_wake wakes[64]; /* given to the next drain */
 	unsigned int n_wakes;
 	struct sc_fake fake;
+	struct sc_fake_traffic traffic;
 	struct sc_feature_report features[1];
 	struct sc_ports ports;
 };
