@@ -14,6 +14,7 @@
 
 #include <scram/abi.h>
 #include <scram/action.h>
+#include <scram/traffic.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,19 +47,23 @@ enum sc_origin { SC_ORIGIN_FILE, SC_ORIGIN_RUNTIME, SC_ORIGIN_COUNT };
 /* One step of an escalate ladder: what is done, and how long until the next step if it did not
  * help. */
 struct sc_rung {
-	enum sc_action_kind kind; /* freeze or process-exit */
+	enum sc_action_kind kind; /* freeze, refuse-new or process-exit */
 	uint64_t dwell_ns;        /* 0 for the last rung */
 };
 
 struct sc_action_spec {
 	enum sc_action_kind kind;
 	int code; /* 0..255, recorded with the fire; SC_CODE_NONE = not given */
+	/* NULL beside a scope: the component or tenant of the matched cgroup, or where none is
+	 * declared that cgroup alone. */
 	char *component;
 	char *tenant_id;
 	char *checkpoint_id;
 	char *target; /* cgroup path of a condition that has no scope */
 	uint64_t grace_ns;
 	bool rekill;
+	enum sc_cut_mode mode; /* circuit-break-component: SC_CUT_REFUSE_NEW or SC_CUT_REFUSE_ALL;
+				* every other kind: SC_CUT_NONE */
 };
 
 enum sc_notify_kind {

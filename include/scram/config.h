@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/str.h"
 
+#include <scram/breaker.h>
 #include <scram/condition.h>
 
 #include <stdbool.h>
@@ -31,6 +32,12 @@ struct sc_component {
 	struct sc_texts cgroups; /* globs */
 	uint32_t max_parallel;   /* processes; 0 = not declared */
 	uint64_t job_timeout_ns; /* 0 = not declared */
+	bool has_breaker;
+	struct sc_breaker_spec breaker;
+	/* Predicates over the whole host that stand for the counters: true in a tick is one failure
+	   or success. NULL = the counters. Checked to compile. */
+	char *failure;
+	char *success;
 };
 
 struct sc_tenant {
