@@ -192,7 +192,8 @@ int sc_cuts_set(struct sc_cuts *cuts, const struct sc_cut *cut, struct sc_cut_ch
 		return -ENOSPC;
 	if (changes)
 		noted = note_before(cuts, cut, n, changes);
-	cuts->count += (cut->mode != SC_CUT_NONE) - (stored->mode != SC_CUT_NONE);
+	cuts->count -= stored->mode != SC_CUT_NONE;
+	cuts->count += cut->mode != SC_CUT_NONE;
 	forget_members(cuts, stored);
 	stored->mode = cut->mode;
 	stored->tries = cut->mode == SC_CUT_TRY ? cut->tries : 0;

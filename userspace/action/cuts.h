@@ -38,8 +38,8 @@ void sc_cuts_clear(struct sc_cuts *cuts);
 
 /*
  * Replaces what was told of cut->number; SC_CUT_NONE forgets it, whatever its members say. Members
- * are copied, globs are not kept. Stores in changes (room for SC_CUTS_CHANGES_MAX, NULL = not
- * wanted) how the entries of cgroups changed by it, by id ascending; returns how many did.
+ * are copied, globs are not kept. Stores in changes (room for SC_CUTS_CHANGES_MAX) how the entries
+ * of cgroups changed by it, by id ascending, and returns how many did; NULL = not wanted, and 0.
  *
  * -EINVAL for members out of order, twice, too many or with a level outside 1..31; -ENOSPC when all
  * cuts together would hold more than SC_CUTS_MEMBERSHIPS_MAX. The table is untouched then.
