@@ -13,6 +13,8 @@
  */
 #pragma once
 
+#include <scram/traffic.h>
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +28,8 @@ enum sc_action_kind {
 	SC_ACTION_QUARANTINE,
 	SC_ACTION_READONLY,
 	SC_ACTION_ROLLBACK,
-	SC_ACTION_FREEZE, /* a rung of a ladder, not one of the five kinds of the HTTP API */
+	SC_ACTION_FREEZE,     /* a rung of a ladder, not one of the five kinds of the HTTP API */
+	SC_ACTION_REFUSE_NEW, /* likewise */
 	SC_ACTION_KIND_COUNT
 };
 
@@ -40,6 +43,7 @@ static inline const char *sc_action_kind_name(enum sc_action_kind kind)
 		[SC_ACTION_READONLY] = "global-readonly",
 		[SC_ACTION_ROLLBACK] = "rollback-to-checkpoint",
 		[SC_ACTION_FREEZE] = "freeze",
+		[SC_ACTION_REFUSE_NEW] = "refuse-new",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_ACTION_KIND_COUNT, "one name each");
@@ -55,14 +59,24 @@ static inline int sc_action_kind_find(const char *name)
 	return -ENOENT;
 }
 
-/* What was verified. Emptied, gone, frozen and thawed are success. */
+/* True for the kinds that cut a group of cgroups from the network: they act through a sc_cut. */
+static inline bool sc_action_kind_cuts(enum sc_action_kind kind)
+{
+	return kind == SC_ACTION_CIRCUIT_BREAK || kind == SC_ACTION_QUARANTINE ||
+	       kind == SC_ACTION_REFUSE_NEW;
+}
+
+/* What was verified. Emptied, gone, frozen, thawed, isolated and restored are success. */
 enum sc_action_outcome {
 	SC_ACTION_OUTCOME_NONE,    /* not known yet */
 	SC_ACTION_OUTCOME_EMPTIED, /* cgroup.events says populated 0 */
 	SC_ACTION_OUTCOME_GONE,    /* the cgroup of that id exists no more */
 	SC_ACTION_OUTCOME_FROZEN,
 	SC_ACTION_OUTCOME_THAWED,
-	SC_ACTION_OUTCOME_PARTIAL, /* the deadline passed; who is left is in the run */
+	SC_ACTION_OUTCOME_ISOLATED, /* cut from the network, read back from the kernel */
+	SC_ACTION_OUTCOME_RESTORED, /* no longer cut */
+	SC_ACTION_OUTCOME_PARTIAL,  /* the deadline passed and somebody is left, or one of two
+				     * mechanisms does not hold */
 	SC_ACTION_OUTCOME_NOTHING, /* populated at the decision, and yet nothing was killed: loud */
 	SC_ACTION_OUTCOME_FAILED,  /* the text says why */
 	SC_ACTION_OUTCOME_COUNT
@@ -70,8 +84,8 @@ enum sc_action_outcome {
 
 static inline const char *sc_action_outcome_name(enum sc_action_outcome kind)
 {
-	static const char *const names[] = {"none",   "emptied", "gone",    "frozen",
-					    "thawed", "partial", "nothing", "failed"};
+	static const char *const names[] = {"none",     "emptied",  "gone",    "frozen",  "thawed",
+					    "isolated", "restored", "partial", "nothing", "failed"};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_ACTION_OUTCOME_COUNT,
 		       "one name each");
@@ -81,7 +95,8 @@ static inline const char *sc_action_outcome_name(enum sc_action_outcome kind)
 static inline bool sc_action_outcome_is_success(enum sc_action_outcome kind)
 {
 	return kind == SC_ACTION_OUTCOME_EMPTIED || kind == SC_ACTION_OUTCOME_GONE ||
-	       kind == SC_ACTION_OUTCOME_FROZEN || kind == SC_ACTION_OUTCOME_THAWED;
+	       kind == SC_ACTION_OUTCOME_FROZEN || kind == SC_ACTION_OUTCOME_THAWED ||
+	       kind == SC_ACTION_OUTCOME_ISOLATED || kind == SC_ACTION_OUTCOME_RESTORED;
 }
 
 #define SC_ACTION_TEXT_MAX    192
@@ -164,6 +179,7 @@ struct sc_effector_ops {
 struct sc_effector {
 	const struct sc_effector_ops *ops;
 	void *ctx;
+	const struct sc_traffic *traffic; /* NULL: nothing can be cut from the network here */
 };
 
 /* What is asked; plain data, copied into the run. */
@@ -175,6 +191,9 @@ struct sc_action_request {
 	uint64_t grace_ns;      /* process-exit: SIGTERM first, cgroup.kill after; 0 = at once */
 	uint64_t deadline_ns;   /* from the first kill or freeze write; 0 = SC_ACTION_DEADLINE_NS */
 	bool was_populated;     /* at the decision: then killing nothing is a failure */
+	/* The kinds that cut: the cut as it shall be, SC_CUT_NONE to take it back. Borrowed, and
+	 * not changed while the run is under way. */
+	const struct sc_cut *cut;
 	bool thaws_after; /* scram froze the target on an earlier rung: thaw it once it is empty */
 };
 
@@ -227,6 +246,9 @@ struct sc_action_run {
 	uint32_t pidfd_kills; /* the loop's */
 	uint32_t pidfd_next;  /* the loop's: where the next batch begins */
 	int error;            /* of the last write that failed, -errno; 0 = none did */
+
+	struct sc_cut_report cut; /* the kinds that cut: what the hand did */
+	uint32_t cut_steps;       /* how many of its steps are done */
 
 	enum sc_action_outcome outcome;
 	uint32_t killed;  /* best effort: members at prepare less those left; at least that many */

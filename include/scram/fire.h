@@ -59,7 +59,7 @@ enum sc_fire_outcome {
 	SC_OUTCOME_GONE,    /* the target had vanished: success */
 	SC_OUTCOME_FROZEN,
 	SC_OUTCOME_THAWED,
-	SC_OUTCOME_ISOLATED,
+	SC_OUTCOME_ISOLATED,       /* cut from the network */
 	SC_OUTCOME_NOTHING,        /* nothing was there to act on: a failed fire, loud */
 	SC_OUTCOME_NEEDS_OPERATOR, /* recovery found members younger than the intent */
 	SC_OUTCOME_STALE_BOOT,     /* the intent is of another boot: never executed again */
@@ -88,6 +88,9 @@ struct sc_fire {
 	uint64_t cgroup_id;
 	char target[SC_FIRE_PATH_MAX];
 	char boot_id[SC_FIRE_BOOT_MAX];
+	char group[SC_CUT_NAME_MAX]; /* the kinds that cut: `tenant acme`; empty = the target alone
+				      */
+	char mode[8];                /* likewise: how hard, as sc_cut_mode_name tells it */
 
 	int64_t fired_at_ns;       /* CLOCK_REALTIME, a label */
 	uint64_t fired_at_mono_ns; /* of the decision */

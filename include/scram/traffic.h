@@ -24,8 +24,13 @@ enum sc_cut_mode {
 	SC_CUT_MODE_COUNT
 };
 
-/* "none", "try", "new", "all", "drop". */
-const char *sc_cut_mode_name(enum sc_cut_mode mode);
+static inline const char *sc_cut_mode_name(enum sc_cut_mode mode)
+{
+	static const char *const names[] = {"none", "try", "new", "all", "drop"};
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_CUT_MODE_COUNT, "one name each");
+	return (unsigned int)mode < SC_CUT_MODE_COUNT ? names[mode] : "?";
+}
 
 #define SC_CUTS_MAX        1024 /* at one time on a host; the number of a cut is below this */
 #define SC_CUT_MEMBERS_MAX 1024 /* topmost cgroups of one cut */

@@ -11,6 +11,7 @@ extern const struct sc_action_ops sc_action_process_exit;
 extern const struct sc_action_ops sc_action_freeze;
 extern const struct sc_action_ops sc_action_circuit_break;
 extern const struct sc_action_ops sc_action_quarantine;
+extern const struct sc_action_ops sc_action_refuse_new;
 extern const struct sc_action_ops sc_action_readonly;
 extern const struct sc_action_ops sc_action_rollback;
 

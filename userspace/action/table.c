@@ -10,6 +10,7 @@ static const struct sc_action_ops *const actions[] = {
 	[SC_ACTION_READONLY] = &sc_action_readonly,
 	[SC_ACTION_ROLLBACK] = &sc_action_rollback,
 	[SC_ACTION_FREEZE] = &sc_action_freeze,
+	[SC_ACTION_REFUSE_NEW] = &sc_action_refuse_new,
 };
 
 _Static_assert(SC_ARRAY_SIZE(actions) == SC_ACTION_KIND_COUNT, "one row each");

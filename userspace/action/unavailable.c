@@ -34,26 +34,6 @@ static int reconcile_nothing(uint64_t cgroup_id, const struct sc_effector *eff,
 	return -EOPNOTSUPP;
 }
 
-const struct sc_action_ops sc_action_circuit_break = {
-	.kind = SC_ACTION_CIRCUIT_BREAK,
-	.text = "refuse connections of a component",
-	.is_reversible = true,
-	.prepare = refuse,
-	.apply = apply_nothing,
-	.verify = verify_nothing,
-	.reconcile = reconcile_nothing,
-};
-
-const struct sc_action_ops sc_action_quarantine = {
-	.kind = SC_ACTION_QUARANTINE,
-	.text = "cut a tenant from the network",
-	.is_reversible = true,
-	.prepare = refuse,
-	.apply = apply_nothing,
-	.verify = verify_nothing,
-	.reconcile = reconcile_nothing,
-};
-
 const struct sc_action_ops sc_action_readonly = {
 	.kind = SC_ACTION_READONLY,
 	.text = "deny writes to supervised cgroups",

@@ -9,6 +9,10 @@
  *   decide.c     candidate -> facts -> interlocks -> verdict
  *   fires.c      a fire under way
  *   standing.c   freezes and rekills that outlast their fire
+ *   groups.c     tenants and components: which targets a name means
+ *   isolation.c  cuts that stand: made, changed, released
+ *   audit.c      whether the world still holds them
+ *   components.c breakers, health and events of components
  *   pending.c    fires that wait for a second person
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
@@ -53,6 +57,9 @@ struct sc_fold;
 
 #define SC_NO_CONDITION 0xffffffffU
 
+/* Cuts standing at one time; each holds a whole group. One more is refused, recorded. */
+#define SC_ISOLATIONS_MAX 256
+
 /* The principal of an automatic fire. */
 #define SC_PRINCIPAL_AGENT "agent"
 
@@ -70,10 +77,12 @@ struct sc_active {
 	struct sc_fire fire;
 	struct sc_action_run run;
 	struct sc_standing rekill;
+	struct sc_isolation *isolation; /* of the kinds that cut */
 	uint32_t slot;
 	uint64_t next_ns;     /* CLOCK_MONOTONIC of the next look; 0 = when woken */
 	bool is_releasing;    /* what is under way is the undo */
 	bool is_rekilling;    /* what is under way is another kill of a settled fire */
+	bool is_updating;     /* what is under way brings a standing cut up to date */
 	bool ends_when_clear; /* a freeze that is not the last rung: undone when its condition
 				 clears */
 	bool stuck_told;
@@ -82,6 +91,49 @@ struct sc_active {
 	char released_by[SC_FIRE_OPERATOR_MAX];
 	struct sc_reply_to waiter;
 	bool waits_for_outcome; /* fire --wait; else the waiter is answered once it is applied */
+};
+
+/* A tenant or a component of the configuration: lives as long as anything refers to it. */
+enum sc_group_kind { SC_GROUP_TENANT, SC_GROUP_COMPONENT, SC_GROUP_KIND_COUNT };
+
+struct sc_group {
+	enum sc_group_kind kind;
+	uint32_t refs;
+	char name[SC_CONDITION_NAME_MAX + 1];
+	uint32_t n_globs;
+	char **globs;
+	uint32_t *scopes; /* of the plan it was made for */
+};
+
+/*
+ * A cut that stands, or is about to. What it shall be is `cut`; it is not changed while a run with
+ * it is with the hand (`is_busy`), but marked dirty and set anew after.
+ */
+struct sc_isolation {
+	bool is_used;
+	bool is_busy;
+	bool is_dirty;        /* the cut is to be computed and set again */
+	bool stands;          /* its fire has an outcome that stands */
+	bool is_release_due;  /* its undo failed: it is tried again */
+	bool ends_when_clear; /* a rung that is not the last: undone when its condition clears */
+	bool is_new_told;     /* a member that came later let packets out: told once a minute */
+	struct sc_cut cut;
+	struct sc_cut_member *members; /* its room: SC_CUT_MEMBERS_MAX */
+	enum sc_cut_mode mode;         /* wanted while it stands */
+	struct sc_group *group;        /* NULL: the cgroup at lone_path alone */
+	char lone_path[SC_FIRE_PATH_MAX];
+	const char *lone_globs[1];
+	uint64_t lone_id;
+	enum sc_action_kind action;
+	uint32_t rung, slot;
+	char condition_id[SC_FIRE_CONDITION_MAX];
+	char by[SC_FIRE_OPERATOR_MAX];
+	char released_by[SC_FIRE_OPERATOR_MAX];
+	int64_t since_ns;       /* CLOCK_REALTIME */
+	uint64_t until_boot_ns; /* 0 = until released */
+	uint64_t next_ns;       /* CLOCK_MONOTONIC: not tried again before */
+	uint32_t namespaces;
+	struct sc_cut_counts counts; /* of the last audit */
 };
 
 struct sc_recent {
@@ -151,6 +203,16 @@ struct sc_engine {
 	struct sc_recent recent[SC_RECENT_MAX];
 	uint32_t recent_next;
 	struct sc_frozen frozen[SC_ACTIVE_MAX];
+	struct sc_isolation isolations[SC_ISOLATIONS_MAX];
+	uint32_t n_isolations;
+	struct sc_cut_member *isolation_room; /* of all, SC_CUT_MEMBERS_MAX each */
+	uint64_t cut_changes;                 /* grows with every change ordered or finished */
+	struct sc_group **groups;             /* of the running configuration */
+	uint32_t n_groups;
+	char traffic_why[192]; /* why nothing can be cut here; empty = it can */
+	bool traffic_armed;
+	struct sc_audit *audit;
+	struct sc_components *components;
 	uint64_t events_lost, events_lost_before, events_lost_mark, events_lost_ns;
 	uint32_t first_condition; /* where the next tick begins to judge */
 	uint64_t decisions_put_off;
@@ -220,6 +282,7 @@ struct sc_fire_request {
 	bool forced;
 	const char *fired_by;  /* `auto` or the operator */
 	const char *principal; /* SC_PRINCIPAL_AGENT or who the kernel says it was */
+	bool is_breaker;       /* asked by a breaker, whose state stands in for a predicate */
 	const char *reason;
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;
@@ -252,6 +315,86 @@ void sc_standing_look(struct sc_engine *e, struct sc_active *a);
 int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by);
 /* Blocking, at the very end: nothing may stay frozen that is not within its ttl. */
 void sc_standing_thaw_all(struct sc_engine *e);
+
+/* --- groups.c --- */
+/* Makes the groups of a configuration, their scopes interned in the plan, which is not yet started.
+ * 0 or -errno with *out untouched. */
+int sc_groups_new(struct sc_group ***out, uint32_t *n, const struct sc_config *config,
+		  struct sc_plan *plan);
+void sc_groups_free(struct sc_group ***groups, uint32_t n);
+struct sc_group *sc_group_ref(struct sc_group *group); /* NULL is fine in both */
+void sc_group_unref(struct sc_group **group);
+/* "tenant", "component". */
+const char *sc_group_kind_name(enum sc_group_kind kind);
+/* NULL: not declared. */
+struct sc_group *sc_group_find(struct sc_engine *e, enum sc_group_kind kind, const char *name);
+/* The group that the target, or the nearest cgroup above it, is declared in; NULL = none. */
+struct sc_group *sc_group_of_slot(struct sc_engine *e, enum sc_group_kind kind, uint32_t slot);
+bool sc_group_has(struct sc_engine *e, const struct sc_group *group, uint32_t slot);
+/*
+ * The topmost targets of the group, at most max of them; returns how many there are. A target below
+ * another one of the group is left out.
+ */
+uint32_t sc_group_members(struct sc_engine *e, const struct sc_group *group, uint32_t *slots,
+			  uint32_t max);
+
+/* --- isolation.c --- */
+/* The group that a fire of the kind means on this slot, NULL where it means the target itself. */
+struct sc_group *sc_isolation_group(struct sc_engine *e, const struct sc_action_spec *action,
+				    enum sc_action_kind kind, uint32_t slot);
+/* Why a cut of this must not be made: a member is protected, nothing can be cut. NULL = it may. */
+const char *sc_isolation_protected_by(struct sc_engine *e, const struct sc_group *group,
+				      uint32_t slot, char *buf, size_t size);
+/* A place with the cut filled, for a fire about to begin; NULL with why (size bytes). */
+struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
+					const struct sc_fire *fire, uint32_t slot, char *why,
+					size_t size);
+/* The fire has its outcome, or its run is back: the place stands, is set again, or is given up. */
+void sc_isolation_settle(struct sc_engine *e, struct sc_active *a);
+/* A fire refused before it acted. */
+void sc_isolation_abandon(struct sc_engine *e, struct sc_isolation *iso);
+/* Takes up a cut that stood before a restart; NULL: no place. It is set again at once. */
+struct sc_isolation *sc_isolation_adopt(struct sc_engine *e, const struct sc_fire *fire);
+/* Begins the undo; the waiter is answered when it is done. 0, or -EBUSY while a change of it is
+ * under way (it follows then by itself, and the waiter is told so), -EAGAIN: no place. */
+int sc_isolation_release(struct sc_engine *e, struct sc_isolation *iso, const char *by,
+			 struct sc_reply_to waiter);
+/* Another mode for a cut that stands: for breakers. tries for SC_CUT_TRY. */
+void sc_isolation_set_mode(struct sc_engine *e, struct sc_isolation *iso, enum sc_cut_mode mode,
+			   uint32_t tries);
+struct sc_isolation *sc_isolation_find(struct sc_engine *e, const char *fire_id);
+/* Each full tick: ends what is over, sets again what is dirty. */
+void sc_isolations_look(struct sc_engine *e);
+/* A target was learned: it may belong to a cut. */
+void sc_isolations_target_added(struct sc_engine *e, uint32_t slot);
+/* After a reload: cuts follow the new declaration of their group; arms or disarms the traffic side.
+ */
+void sc_isolations_reloaded(struct sc_engine *e);
+/* The fire of the rung before on this cgroup, when it was a cut; its id, or NULL. */
+struct sc_isolation *sc_isolation_rung_before(struct sc_engine *e, const struct sc_fire *fire);
+
+/* --- audit.c --- */
+int sc_audit_init(struct sc_engine *e);
+void sc_audit_done(struct sc_engine *e);
+/* Each full tick: has the collector compare the world with the cuts about once a second. */
+void sc_audit_look(struct sc_engine *e);
+
+/* --- components.c --- */
+/* After a reload: keeps the state of components that are still declared. 0 or -ENOMEM. */
+int sc_components_reload(struct sc_engine *e);
+void sc_components_free(struct sc_engine *e);
+/* Each full tick, after the snapshot and before the decisions. */
+void sc_components_tick(struct sc_engine *e);
+/* Its last counts are taken before the target is forgotten. */
+void sc_components_target_removed(struct sc_engine *e, uint32_t slot);
+/* Adds the array of components to status and state file. */
+void sc_components_json(struct sc_engine *e, struct sc_json *j);
+/* A cut of the component began or ended by another hand than its breaker's. */
+void sc_components_cut_changed(struct sc_engine *e, const struct sc_isolation *iso);
+/* An operator's state ("auto" gives it back to itself). 0, or -ENOENT: no such component, -EINVAL:
+ * no such state. */
+int sc_components_set_state(struct sc_engine *e, const char *component, const char *state,
+			    const char *by, const char *reason);
 
 /* --- pending.c --- */
 /* A fire that waits for a second person is over after this, by CLOCK_BOOTTIME, and at a reboot. */

@@ -136,8 +136,9 @@ bool sc_fire_is_standing(const struct sc_fire *fire)
 	/* Refused before anything was done: no promise was made. */
 	if (fire->outcome == SC_OUTCOME_FAILED && !fire->dispatched)
 		return false;
-	/* A freeze that some tasks would not join is still wished for. */
+	/* A freeze that some tasks would not join is still wished for, and so is half a cut. */
 	return fire->rekill || fire->outcome == SC_OUTCOME_FROZEN ||
-	       (fire->action == SC_ACTION_FREEZE && fire->outcome == SC_OUTCOME_PARTIAL) ||
+	       ((fire->action == SC_ACTION_FREEZE || sc_action_kind_cuts(fire->action)) &&
+		fire->outcome == SC_OUTCOME_PARTIAL) ||
 	       fire->outcome == SC_OUTCOME_ISOLATED;
 }

@@ -304,6 +304,8 @@ static const struct member members[] = {
 	MEMBER("state", STATE, state),
 	MEMBER("action", ACTION, action),
 	MEMBER("target", TEXT, target),
+	MEMBER("group", TEXT, group),
+	MEMBER("mode", TEXT, mode),
 	MEMBER("cgroup_id", U64, cgroup_id),
 	MEMBER("boot_id", TEXT, boot_id),
 	MEMBER("principal", TEXT, principal),

@@ -10,7 +10,7 @@
 #include <scram/journal.h>
 
 /* Fires remembered: all that are open or still stand, and the newest of the closed ones. */
-#define SC_FOLD_FIRES_MAX      1088
+#define SC_FOLD_FIRES_MAX      1344 /* and 64 under way, 256 cuts */
 #define SC_FOLD_FIRES_RECENT   1024 /* closed ones make room for open ones beyond this */
 #define SC_FOLD_CONDITIONS_MAX 1024
 #define SC_FOLD_BODY_MAX       8192

@@ -16,6 +16,9 @@ static const char *const names[] = {
 	[SC_RECOVERY_FREEZE] = "freeze",
 	[SC_RECOVERY_KEEP_FROZEN] = "keep-frozen-until-ttl",
 	[SC_RECOVERY_THAW] = "thaw",
+	[SC_RECOVERY_CUT] = "cut",
+	[SC_RECOVERY_KEEP_CUT] = "keep-cut",
+	[SC_RECOVERY_RESTORE] = "restore",
 	[SC_RECOVERY_STALE_BOOT] = "stale-boot",
 };
 static_assert(SC_ARRAY_SIZE(names) == SC_RECOVERY_COUNT, "one name for each decision");
@@ -43,13 +46,25 @@ static enum sc_recovery decide_kill(const struct sc_fire *fire,
 	return all_older(fire, facts) ? SC_RECOVERY_FINISH_KILL : SC_RECOVERY_NEEDS_OPERATOR;
 }
 
+static bool is_over(const struct sc_fire *fire, const struct sc_recovery_facts *facts)
+{
+	return fire->expires_at_boot_ns && facts->now_boot_ns >= fire->expires_at_boot_ns;
+}
+
+/* Unlike a freeze it harms nobody inside, and must not end with the agent. */
+static enum sc_recovery decide_cut(const struct sc_fire *fire,
+				   const struct sc_recovery_facts *facts)
+{
+	if (is_over(fire, facts))
+		return SC_RECOVERY_RESTORE;
+	return sc_fire_is_standing(fire) ? SC_RECOVERY_KEEP_CUT : SC_RECOVERY_CUT;
+}
+
 static enum sc_recovery decide_freeze(const struct sc_fire *fire,
 				      const struct sc_recovery_facts *facts)
 {
-	bool is_over = fire->expires_at_boot_ns && facts->now_boot_ns >= fire->expires_at_boot_ns;
-
 	/* Without an end it would hold for ever after its agent: only a ttl outlives a restart. */
-	if (is_over || !fire->expires_at_boot_ns)
+	if (is_over(fire, facts) || !fire->expires_at_boot_ns)
 		return SC_RECOVERY_THAW;
 	return facts->is_frozen ? SC_RECOVERY_KEEP_FROZEN : SC_RECOVERY_FREEZE;
 }
@@ -72,6 +87,8 @@ enum sc_recovery sc_recovery_decide(const struct sc_fire *fire,
 		return decide_freeze(fire, facts);
 	case SC_ACTION_CIRCUIT_BREAK:
 	case SC_ACTION_QUARANTINE:
+	case SC_ACTION_REFUSE_NEW:
+		return decide_cut(fire, facts);
 	case SC_ACTION_READONLY:
 	case SC_ACTION_ROLLBACK:
 	case SC_ACTION_KIND_COUNT:

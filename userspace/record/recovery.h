@@ -32,6 +32,9 @@ enum sc_recovery {
 	SC_RECOVERY_FREEZE,         /* apply it again (idempotent), within its ttl */
 	SC_RECOVERY_KEEP_FROZEN,    /* as it is, until its ttl ends */
 	SC_RECOVERY_THAW,           /* undo */
+	SC_RECOVERY_CUT,            /* apply the cut again (idempotent) */
+	SC_RECOVERY_KEEP_CUT,       /* it stood: take it up, and set it as it shall be */
+	SC_RECOVERY_RESTORE,        /* its time is over: undo the cut */
 	SC_RECOVERY_STALE_BOOT,     /* of another boot: never executed again */
 	SC_RECOVERY_COUNT
 };
