@@ -24,7 +24,7 @@
 #define SC_GATE_LEVELS      32    /* depth of a cgroup with an entry is below this */
 #define SC_GATE_NAME_MAX    136
 #define SC_GATE_FIRE_MAX    40
-/* The longest path the kernel compares, its NUL included; what is deeper is told by its beginning. */
+/* The longest path that is compared, its NUL included; of a longer one, its beginning. */
 #define SC_GATE_PATH_MAX 248
 
 /* How hard, in the order of strength; the values of enum sc_cut_mode. */
