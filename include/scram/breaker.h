@@ -91,6 +91,7 @@ struct sc_breaker {
 	uint32_t run;        /* failures in a row */
 	uint32_t successes;  /* in this half-open */
 	uint32_t attempt;    /* half-opens so far: sc_cut.attempt */
+	bool acts;           /* it cuts where its state says so; see sc_breaker_step */
 	bool is_tried;       /* something was let through, failed or succeeded in this half-open */
 	bool is_of_connects; /* a connection is in the run: accepting alone ends no such run */
 	uint64_t since_ns;   /* in this state */
@@ -140,21 +141,21 @@ struct sc_breaker_look sc_breaker_count(struct sc_breaker *b, const struct sc_br
 
 /*
  * One tick: at most one transition, by what was seen or by time alone. True when there was one,
- * *out then filled; else out is untouched. Where a tick saw both, a failure wins over a success.
+ * *out then filled; else out is untouched. Where a tick saw both, in half-open a failure wins; when
+ * closed, only a run that must have happened whatever their order opens it. b->acts follows spec
+ * here: a breaker that opened in metrics-only and is made live begins anew, closed.
  */
 bool sc_breaker_step(struct sc_breaker *b, const struct sc_breaker_spec *spec,
 		     const struct sc_breaker_look *look, uint64_t now_ns,
 		     struct sc_breaker_transition *out);
 
 /* An operator's order; NONE takes the last one back: a forced breaker is then closed, with its
- * waits forgotten. True when something changed, *out then filled; else out is untouched. */
+ * waits forgotten. The order is the operator's own: it is carried out whether the spec is live or
+ * not. True when something changed, *out then filled; else out is untouched. */
 bool sc_breaker_order(struct sc_breaker *b, const struct sc_breaker_spec *spec,
 		      enum sc_breaker_order order, uint64_t now_ns,
 		      struct sc_breaker_transition *out);
 
-/* True when the breaker cuts where its state says so: forced by an operator, or live and not
- * metrics-only. */
-bool sc_breaker_acts(const struct sc_breaker *b, const struct sc_breaker_spec *spec);
 /* How the component is to be cut now: SC_CUT_NONE, the spec's mode, or SC_CUT_TRY (with spec->tries
  * and b->attempt). */
 enum sc_cut_mode sc_breaker_cut(const struct sc_breaker *b, const struct sc_breaker_spec *spec);
@@ -251,6 +252,7 @@ struct sc_component_sight {
 struct sc_component_state {
 	enum sc_component_health health;
 	bool has_lived;
+	bool is_empty;    /* has lived, and nothing of it is alive */
 	bool is_waiting;  /* something died and nothing has begun since */
 	bool has_died;    /* died_ns is set */
 	uint64_t died_ns; /* the last unexpected death */
