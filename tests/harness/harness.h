@@ -90,6 +90,9 @@ pid_t sc_helper_call(int cgroup_fd, int (*fn)(void *arg), void *arg);
 pid_t sc_helper_sleep(int cgroup_fd);
 /* Runs a program (PATH is searched); output goes to out_fd and err_fd, -1 = /dev/null. */
 pid_t sc_helper_exec(int cgroup_fd, const char *const argv[], int out_fd, int err_fd);
+/* The same inside the network namespace that space_fd is of; -1 = the caller's. */
+pid_t sc_helper_exec_in(int cgroup_fd, int space_fd, const char *const argv[], int out_fd,
+			int err_fd);
 
 /*
  * Waits. Each deadline is in milliseconds and is multiplied by the environment's SC_TIME_SCALE

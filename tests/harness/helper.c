@@ -43,6 +43,7 @@ pid_t sc_helper_sleep(int cgroup_fd)
 
 struct program {
 	const char *const *argv;
+	int space_fd;
 	int out_fd;
 	int err_fd;
 };
@@ -53,6 +54,8 @@ static int exec_program(void *arg)
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
+	if (p->space_fd >= 0 && setns(p->space_fd, CLONE_NEWNET))
+		return 126;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(null_fd, STDIN_FILENO);
@@ -65,7 +68,13 @@ static int exec_program(void *arg)
 
 pid_t sc_helper_exec(int cgroup_fd, const char *const argv[], int out_fd, int err_fd)
 {
-	struct program p = {.argv = argv, .out_fd = out_fd, .err_fd = err_fd};
+	return sc_helper_exec_in(cgroup_fd, -1, argv, out_fd, err_fd);
+}
+
+pid_t sc_helper_exec_in(int cgroup_fd, int space_fd, const char *const argv[], int out_fd,
+			int err_fd)
+{
+	struct program p = {.argv = argv, .space_fd = space_fd, .out_fd = out_fd, .err_fd = err_fd};
 
 	return sc_helper_call(cgroup_fd, exec_program, &p);
 }

@@ -63,7 +63,7 @@ int sc_rig_open(struct sc_rig *rig, const char *yaml)
 {
 	int err;
 
-	*rig = (struct sc_rig){.agent_fd = -1, .root_fd = -1, .pid = -1};
+	*rig = (struct sc_rig){.agent_fd = -1, .root_fd = -1, .space_fd = -1, .pid = -1};
 	err = sc_sandbox_open(&rig->box);
 	if (err)
 		return err;
@@ -109,7 +109,7 @@ int sc_rig_launch(struct sc_rig *rig, const char *const args[])
 			return -E2BIG;
 		argv[n++] = *args;
 	}
-	rig->pid = sc_helper_exec(rig->agent_fd, argv, log, log);
+	rig->pid = sc_helper_exec_in(rig->agent_fd, rig->space_fd, argv, log, log);
 	return SC_MIN(rig->pid, 0);
 }
 

@@ -24,6 +24,8 @@ struct sc_rig {
 	char log[SC_SANDBOX_PATH_MAX]; /* what the agent wrote, all its starts */
 	int agent_fd;                  /* cgroup the agent runs in */
 	int root_fd;                   /* supervised cgroup */
+	int space_fd;                  /* network namespace the agent starts in (sc_net.space);
+					  borrowed, -1 = that of the test */
 	pid_t pid;                     /* -1 = not running */
 };
 
