@@ -95,11 +95,11 @@ bool sc_condition_spec_same_judgement(const struct sc_condition_spec *a,
 			return false;
 	return a->action.kind == b->action.kind && a->action.code == b->action.code &&
 	       a->action.grace_ns == b->action.grace_ns && a->action.rekill == b->action.rekill &&
-	       a->auto_fire == b->auto_fire && a->requires_two_person == b->requires_two_person &&
-	       a->on_unknown == b->on_unknown && a->min_samples == b->min_samples &&
-	       a->max_targets == b->max_targets && a->hold_ns == b->hold_ns &&
-	       a->clear_for_ns == b->clear_for_ns && a->cooldown_ns == b->cooldown_ns &&
-	       a->ttl_ns == b->ttl_ns && a->rungs == b->rungs;
+	       a->action.mode == b->action.mode && a->auto_fire == b->auto_fire &&
+	       a->requires_two_person == b->requires_two_person && a->on_unknown == b->on_unknown &&
+	       a->min_samples == b->min_samples && a->max_targets == b->max_targets &&
+	       a->hold_ns == b->hold_ns && a->clear_for_ns == b->clear_for_ns &&
+	       a->cooldown_ns == b->cooldown_ns && a->ttl_ns == b->ttl_ns && a->rungs == b->rungs;
 }
 
 bool sc_condition_spec_equal(const struct sc_condition_spec *a, const struct sc_condition_spec *b)

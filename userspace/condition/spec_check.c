@@ -129,6 +129,7 @@ static int check_action(const struct sc_condition_spec *spec, struct refusal *r)
 		{"code", a->code != SC_CODE_NONE, kills},
 		{"grace", a->grace_ns != 0, kills},
 		{"rekill", a->rekill, kills},
+		{"mode", a->mode != SC_CUT_NONE, a->kind == SC_ACTION_CIRCUIT_BREAK},
 		{"component", a->component, a->kind == SC_ACTION_CIRCUIT_BREAK},
 		{"tenant_id", a->tenant_id, a->kind == SC_ACTION_QUARANTINE},
 		{"checkpoint_id", a->checkpoint_id, a->kind == SC_ACTION_ROLLBACK},
@@ -140,6 +141,8 @@ static int check_action(const struct sc_condition_spec *spec, struct refusal *r)
 	if (a->code != SC_CODE_NONE && (a->code < 0 || a->code > 255))
 		return REFUSE(r, "action.config.code",
 			      "code is outside 0..255; it is an exit status");
+	if (a->mode != SC_CUT_NONE && a->mode != SC_CUT_REFUSE_NEW && a->mode != SC_CUT_REFUSE_ALL)
+		return REFUSE(r, "action.config.mode", "mode is neither new nor all; it is one");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(keys); i++)
 		if (keys[i].given && !keys[i].fits)
 			return REFUSE(r, "action.config", "%s does not go with kind %s; remove it",
@@ -163,9 +166,11 @@ static int check_ladder(const struct sc_condition_spec *spec, struct refusal *r)
 		enum sc_action_kind kind = spec->rung[i].kind;
 		bool is_last = i + 1 == spec->rungs;
 
-		if (kind != SC_ACTION_FREEZE && kind != SC_ACTION_PROCESS_EXIT)
+		if (kind != SC_ACTION_FREEZE && kind != SC_ACTION_REFUSE_NEW &&
+		    kind != SC_ACTION_PROCESS_EXIT)
 			return REFUSE(r, "escalate",
-				      "a rung of kind %s; rungs are freeze or process-exit",
+				      "a rung of kind %s; rungs are freeze, refuse-new or "
+				      "process-exit",
 				      sc_action_kind_name(kind));
 		if (!is_last && kind == SC_ACTION_PROCESS_EXIT)
 			return REFUSE(r, "escalate",

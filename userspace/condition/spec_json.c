@@ -32,6 +32,8 @@ static void member_action(struct sc_json *j, const struct sc_action_spec *action
 	sc_json_object_begin(j);
 	if (action->code != SC_CODE_NONE)
 		sc_json_member_i64(j, "code", action->code);
+	if (action->mode != SC_CUT_NONE)
+		sc_json_member_text(j, "mode", sc_cut_mode_name(action->mode));
 	member_given_text(j, "component", action->component);
 	member_given_text(j, "tenant_id", action->tenant_id);
 	member_given_text(j, "checkpoint_id", action->checkpoint_id);

@@ -33,12 +33,13 @@ static void check_names(struct checker *c, const struct sc_condition_spec *spec,
 	const struct sc_action_spec *a = &spec->action;
 	const struct sc_config *config = &c->load->config;
 
-	if (a->kind == SC_ACTION_QUARANTINE && !a->tenant_id)
+	if (a->kind == SC_ACTION_QUARANTINE && !a->tenant_id && !spec->scope)
 		sc_fault(&c->reader, place(v, "action"),
-			 "tenant-quarantine without tenant_id; name the tenant");
-	if (a->kind == SC_ACTION_CIRCUIT_BREAK && !a->component)
+			 "tenant-quarantine without tenant_id; name the tenant, or add a scope");
+	if (a->kind == SC_ACTION_CIRCUIT_BREAK && !a->component && !spec->scope)
 		sc_fault(&c->reader, place(v, "action"),
-			 "circuit-break-component without component; name the component");
+			 "circuit-break-component without component; name the component, or add a "
+			 "scope");
 	if (a->kind == SC_ACTION_ROLLBACK && !a->checkpoint_id)
 		sc_fault(&c->reader, place(v, "action"),
 			 "rollback-to-checkpoint without checkpoint_id; name the checkpoint");
@@ -56,7 +57,7 @@ static void check_can_fire(struct checker *c, const struct sc_condition_spec *sp
 {
 	enum sc_action_kind kind = spec->action.kind;
 	bool is_on_cgroup = kind == SC_ACTION_PROCESS_EXIT || kind == SC_ACTION_FREEZE ||
-			    kind == SC_ACTION_ROLLBACK;
+			    kind == SC_ACTION_REFUSE_NEW || kind == SC_ACTION_ROLLBACK;
 
 	if (!spec->auto_fire)
 		return;

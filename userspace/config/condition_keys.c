@@ -104,6 +104,8 @@ void sc_condition_read(struct sc_reader *r, const struct sc_value *value,
 	two_person = sc_value_find(value, "requires_two_person");
 	if (!two_person || two_person->style == SC_SCALAR_NULL)
 		spec->requires_two_person = spec->action.kind == SC_ACTION_READONLY;
+	if (spec->action.kind == SC_ACTION_CIRCUIT_BREAK && spec->action.mode == SC_CUT_NONE)
+		spec->action.mode = SC_CUT_REFUSE_NEW;
 	if (sc_condition_spec_check(spec, &field, &diag))
 		sc_fault(r, place_of(value, field), "%s", diag.text);
 }
@@ -133,7 +135,7 @@ static const struct sc_key condition_keys[] = {
 };
 
 static const struct sc_key action_keys[] = {
-	{.name = "kind", .read = read_kind, .offset = offsetof(struct sc_action_spec, kind), .is_required = true, .type = "action kind", .text = "process-exit, circuit-break-component, tenant-quarantine, global-readonly, rollback-to-checkpoint or freeze"},
+	{.name = "kind", .read = read_kind, .offset = offsetof(struct sc_action_spec, kind), .is_required = true, .type = "action kind", .text = "process-exit, circuit-break-component, tenant-quarantine, global-readonly, rollback-to-checkpoint, freeze or refuse-new"},
 	{.name = "config", .read = read_action_config, .offset = 0, .type = "mapping", .text = "what the kind needs"},
 };
 
@@ -141,8 +143,9 @@ static const struct sc_key action_keys[] = {
 
 static const struct sc_key action_config_keys[] = {
 	{.name = "code", .read = sc_read_int, .offset = CONFIG(code), .min = 0, .max = 255, .type = "number", .text = "process-exit: the exit status to record"},
-	{.name = "component", .read = sc_read_text, .offset = CONFIG(component), .type = "text", .text = "circuit-break-component: a declared component"},
-	{.name = "tenant_id", .read = sc_read_text, .offset = CONFIG(tenant_id), .type = "text", .text = "tenant-quarantine: a declared tenant"},
+	{.name = "component", .read = sc_read_text, .offset = CONFIG(component), .type = "text", .fallback = "beside a scope: that of the matched cgroup, or that cgroup alone", .text = "circuit-break-component: a declared component"},
+	{.name = "mode", .read = sc_read_cut_mode, .offset = CONFIG(mode), .type = "new or all", .fallback = "new", .text = "circuit-break-component: refuse new TCP connections, or all traffic"},
+	{.name = "tenant_id", .read = sc_read_text, .offset = CONFIG(tenant_id), .type = "text", .fallback = "beside a scope: that of the matched cgroup, or that cgroup alone", .text = "tenant-quarantine: a declared tenant"},
 	{.name = "checkpoint_id", .read = sc_read_text, .offset = CONFIG(checkpoint_id), .type = "text", .text = "rollback-to-checkpoint: the checkpoint"},
 	{.name = "target", .read = sc_read_text, .offset = CONFIG(target), .type = "path", .text = "the cgroup to act on where there is no scope"},
 	{.name = "grace", .read = sc_read_duration, .offset = CONFIG(grace_ns), .type = "duration", .fallback = "0s", .text = "process-exit: time between SIGTERM and the kill"},
@@ -150,7 +153,7 @@ static const struct sc_key action_config_keys[] = {
 };
 
 static const struct sc_key rung_keys[] = {
-	{.name = "kind", .read = read_kind, .offset = offsetof(struct sc_rung, kind), .is_required = true, .type = "action kind", .text = "freeze or process-exit"},
+	{.name = "kind", .read = read_kind, .offset = offsetof(struct sc_rung, kind), .is_required = true, .type = "action kind", .text = "freeze, refuse-new or process-exit"},
 	{.name = "dwell", .read = sc_read_duration, .offset = offsetof(struct sc_rung, dwell_ns), .type = "duration", .fallback = "none on the last rung", .text = "time until the next rung"},
 };
 /* clang-format on */

@@ -53,8 +53,12 @@ const char *sc_config_protected_by(const struct sc_config *config, const char *p
 void sc_config_done(struct sc_config *config)
 {
 	for (size_t i = 0; i < config->component_count; i++) {
-		free(config->components[i].name);
-		sc_texts_done(&config->components[i].cgroups);
+		struct sc_component *c = &config->components[i];
+
+		free(c->name);
+		free(c->failure);
+		free(c->success);
+		sc_texts_done(&c->cgroups);
 	}
 	for (size_t i = 0; i < config->tenant_count; i++) {
 		free(config->tenants[i].name);

@@ -152,37 +152,13 @@ static void check_probe(struct sc_reader *r, const struct sc_value *v, const voi
 			 v->text);
 }
 
-/* One of a few words; the index goes to *field. */
-static void read_word(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
-		      const char *const words[static 3], unsigned int *field)
-{
-	_cleanup_free_ char *word = NULL;
-	char buf[SC_DIAG_TEXT_MAX];
-	struct sc_str text;
-	size_t n = 0;
-
-	sc_read_text(r, v, key, &word);
-	for (n = 0; word && words[n]; n++) {
-		if (strcmp(word, words[n]) != 0)
-			continue;
-		*field = (unsigned int)n;
-		return;
-	}
-	if (!word)
-		return;
-	sc_str_init(&text, buf, sizeof(buf));
-	sc_str_addf(&text, "unknown %s %.48s", key->name, word);
-	sc_hint(&text, word, words, n);
-	sc_fault(r, v, "%s", buf);
-}
-
 static void read_probe_kind(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
 			    void *field)
 {
 	static const char *const words[] = {
 		[SC_PROBE_EXEC] = "exec", [SC_PROBE_HTTP] = "http", [SC_PROBE_KIND_COUNT] = NULL};
 
-	read_word(r, v, key, words, field);
+	sc_read_word(r, v, key, words, field);
 }
 
 static void read_missing_signals(struct sc_reader *r, const struct sc_value *v,
@@ -191,7 +167,7 @@ static void read_missing_signals(struct sc_reader *r, const struct sc_value *v,
 	static const char *const words[] = {"refuse", "allow", NULL};
 	unsigned int word = 0;
 
-	read_word(r, v, key, words, &word);
+	sc_read_word(r, v, key, words, &word);
 	*(bool *)field = word == 1;
 }
 
@@ -348,6 +324,7 @@ static const struct sc_key component_keys[] = {
 	{.name = "cgroups", .read = sc_read_globs, .offset = FIELD(sc_component, cgroups), .is_required = true, .type = "list of globs", .text = "its cgroups"},
 	{.name = "max_parallel", .read = sc_read_number, .offset = FIELD(sc_component, max_parallel), .min = 1, .max = 1000000, .type = "number", .text = "processes it may run at one time"},
 	{.name = "job_timeout", .read = read_job_timeout, .offset = FIELD(sc_component, job_timeout_ns), .type = "duration", .text = "how long one of its jobs may run"},
+	{.name = "breaker", .read = sc_read_breaker, .type = "mapping", .fallback = "no breaker", .text = "its circuit breaker"},
 };
 
 static const struct sc_key tenant_keys[] = {

@@ -204,6 +204,45 @@ void sc_read_duration_or_none(struct sc_reader *r, const struct sc_value *v,
 	sc_read_duration(r, v, key, field);
 }
 
+void sc_read_wait(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
+		  void *field)
+{
+	size_t faults = r->faults->n;
+	uint64_t ns = 0;
+
+	sc_read_duration(r, v, key, &ns);
+	if (r->faults->n > faults)
+		return;
+	if (ns == 0)
+		sc_fault(r, v, "%s is 0; every wait lasts, such as 30s", key->name);
+	else
+		*(uint64_t *)field = ns;
+}
+
+bool sc_read_word(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
+		  const char *const *words, unsigned int *index)
+{
+	_cleanup_free_ char *word = NULL;
+	char buf[SC_DIAG_TEXT_MAX];
+	struct sc_str text;
+	size_t n = 0;
+
+	sc_read_text(r, v, key, &word);
+	for (n = 0; word && words[n]; n++) {
+		if (strcmp(word, words[n]) != 0)
+			continue;
+		*index = (unsigned int)n;
+		return true;
+	}
+	if (!word)
+		return false;
+	sc_str_init(&text, buf, sizeof(buf));
+	sc_str_addf(&text, "unknown %s %.*s", key->name, SHOWN_TEXT_MAX, word);
+	sc_hint(&text, word, words, n);
+	sc_fault(r, v, "%s", buf);
+	return false;
+}
+
 /* Adds the texts of a list to those already there; globs are checked. */
 static void read_list(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
 		      struct sc_texts *texts, bool are_globs)

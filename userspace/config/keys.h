@@ -73,9 +73,19 @@ extern const struct sc_key_table sc_rung_keys;   /* struct sc_rung */
 extern const struct sc_key_table sc_config_keys; /* struct sc_config */
 extern const struct sc_key_table sc_limits_keys;
 extern const struct sc_key_table sc_component_keys;
+extern const struct sc_key_table sc_breaker_keys; /* struct sc_component */
 extern const struct sc_key_table sc_tenant_keys;
 extern const struct sc_key_table sc_probe_keys;
 extern const struct sc_key_table sc_notify_keys;
+
+sc_key_read sc_read_cut_mode; /* enum sc_cut_mode: new or all */
+sc_key_read sc_read_breaker;  /* struct sc_component */
+/* One of a few words, the last of which is NULL; its index goes to *index. False: a fault was
+ * added. */
+bool sc_read_word(struct sc_reader *r, const struct sc_value *value, const struct sc_key *key,
+		  const char *const *words, unsigned int *index);
+/* A duration that must last. */
+sc_key_read sc_read_wait; /* uint64_t, ns, not 0 */
 
 /* Reads one condition with its own checks into spec, which is initialised; faults go to r. */
 void sc_condition_read(struct sc_reader *r, const struct sc_value *value,
