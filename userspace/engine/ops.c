@@ -10,9 +10,10 @@
 typedef void op_fn(struct sc_op_call *call);
 
 static op_fn *const handlers[] = {
-	[SC_OP_ARM] = sc_op_arm,         [SC_OP_DEMOTE] = sc_op_demote,
-	[SC_OP_DISARM] = sc_op_disarm,   [SC_OP_DOCTOR] = sc_op_doctor,
-	[SC_OP_FIRE] = sc_op_fire,       [SC_OP_FIRES] = sc_op_fires,
+	[SC_OP_ARM] = sc_op_arm,         [SC_OP_BREAKER] = sc_op_breaker,
+	[SC_OP_DEMOTE] = sc_op_demote,   [SC_OP_DISARM] = sc_op_disarm,
+	[SC_OP_DOCTOR] = sc_op_doctor,   [SC_OP_FIRE] = sc_op_fire,
+	[SC_OP_FIRES] = sc_op_fires,     [SC_OP_ISOLATE] = sc_op_isolate,
 	[SC_OP_LIST] = sc_op_list,       [SC_OP_PING] = sc_op_ping,
 	[SC_OP_PROMOTE] = sc_op_promote, [SC_OP_REGISTER] = sc_op_register,
 	[SC_OP_RELEASE] = sc_op_release, [SC_OP_RELOAD] = sc_op_reload,

@@ -38,6 +38,9 @@ const char *sc_op_need(struct sc_op_call *call, const char *key, const char *wha
 int sc_op_condition(struct sc_op_call *call, const char *key);
 bool sc_op_flag(struct sc_op_call *call, const char *key);
 
+/* True when the call says who asks and why, both short enough to be recorded; else it has failed. */
+bool sc_op_is_signed(struct sc_op_call *call);
+
 /* Handlers, by file. */
 void sc_op_ping(struct sc_op_call *call);
 void sc_op_status(struct sc_op_call *call);
@@ -47,7 +50,9 @@ void sc_op_show(struct sc_op_call *call);
 void sc_op_signals(struct sc_op_call *call);
 void sc_op_why(struct sc_op_call *call);
 void sc_op_doctor(struct sc_op_call *call);
+void sc_op_breaker(struct sc_op_call *call);
 void sc_op_fire(struct sc_op_call *call);
+void sc_op_isolate(struct sc_op_call *call);
 void sc_op_release(struct sc_op_call *call);
 void sc_op_arm(struct sc_op_call *call);
 void sc_op_disarm(struct sc_op_call *call);
@@ -59,6 +64,22 @@ void sc_op_reload(struct sc_op_call *call);
 
 /* Why a condition is or is not armed: armed, dry-run, manual-only, not armed, cannot fire. */
 const char *sc_op_armed(const struct sc_engine *e, size_t condition);
+
+/*
+ * Fires that condition as the call asks: signed, with `force` and `wait`; on the cgroup at the
+ * path, NULL where the condition itself says what it acts on. The interlocks are asked as always.
+ */
+void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const char *path);
+/*
+ * Registers a copy of the spec at run time and records it; nothing is done when an equal one is
+ * there. False when it was refused, with the call failed.
+ */
+bool sc_op_add_condition(struct sc_op_call *call, const struct sc_condition_spec *spec);
+/*
+ * Releases one of the cuts that stand on the group, which is named as the cut is: `tenant acme`,
+ * `component checkout`, `cgroup /a/b`. The caller asks again until nothing stands there.
+ */
+void sc_op_release_group(struct sc_op_call *call, const char *group);
 
 /* Steps of a fire that somebody may be waiting for. */
 void sc_ops_fire_applied(struct sc_engine *e, struct sc_active *a);

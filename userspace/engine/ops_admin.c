@@ -139,7 +139,6 @@ void sc_op_demote(struct sc_op_call *call)
 	set_live(call, false);
 }
 
-/* Into a clone of the registry, one by one; 0 or -errno with the call failed. */
 /* What a start could not read back from the journal must not run now. */
 static int check_recordable(const struct sc_condition_spec *spec, struct sc_diag *diag)
 {
@@ -162,6 +161,15 @@ static int check_recordable(const struct sc_condition_spec *spec, struct sc_diag
 	return 0;
 }
 
+static int upsert(struct sc_registry *registry, const struct sc_condition_spec *spec,
+		  struct sc_diag *diag)
+{
+	int r = check_recordable(spec, diag);
+
+	return r < 0 ? r : sc_registry_upsert(registry, spec, diag);
+}
+
+/* Into a clone of the registry, one by one; 0 or -errno with the call failed. */
 static int upsert_all(struct sc_op_call *call, struct sc_registry *registry, const json_t *list)
 {
 	json_t *item;
@@ -175,9 +183,7 @@ static int upsert_all(struct sc_op_call *call, struct sc_registry *registry, con
 			     : -ENOMEM;
 
 		if (r == 0) {
-			r = check_recordable(&spec, &diag);
-			if (r == 0)
-				r = sc_registry_upsert(registry, &spec, &diag);
+			r = upsert(registry, &spec, &diag);
 			sc_condition_spec_done(&spec);
 		}
 		if (r < 0) {
@@ -232,6 +238,37 @@ void sc_op_register(struct sc_op_call *call)
 		sc_op_fail(call, SC_EXIT_FAILED, "%s", why.data);
 	else
 		record_registered(call, list);
+}
+
+bool sc_op_add_condition(struct sc_op_call *call, const struct sc_condition_spec *spec)
+{
+	struct sc_registry *registry;
+	_cleanup_str_ struct sc_str why, body;
+	struct sc_diag diag = {0};
+	const char *field;
+	int r;
+
+	sc_str_init_heap(&why);
+	sc_str_init_heap(&body);
+	if (!can_record(call))
+		return false;
+	registry = sc_registry_clone(call->e->registry);
+	r = registry ? sc_condition_spec_check(spec, &field, &diag) : -ENOMEM;
+	if (r == 0)
+		r = upsert(registry, spec, &diag);
+	if (r != 0) {
+		sc_registry_free(&registry);
+		if (r < 0)
+			sc_op_fail(call, SC_EXIT_FAILED, "%s",
+				   diag.text[0] ? diag.text : strerror(-r));
+		return r > 0;
+	}
+	sc_condition_spec_json(spec, &body);
+	if (sc_engine_rebuild(call->e, registry, NULL, &why) < 0)
+		sc_op_fail(call, SC_EXIT_FAILED, "%s", why.data);
+	else if (!record(call, SC_RECORD_CONDITION_REGISTERED, body.data))
+		sc_op_fail(call, SC_EXIT_FAILED, "the journal cannot record it");
+	return call->exit == SC_EXIT_DONE;
 }
 
 void sc_op_unregister(struct sc_op_call *call)

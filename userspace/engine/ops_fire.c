@@ -44,22 +44,29 @@ static void write_verdict(struct sc_op_call *call, const struct sc_verdict *verd
 	sc_json_array_end(&call->json);
 }
 
+/* A cut that names its group acts on all of it, wherever that is. */
+static bool is_of_group(const struct sc_condition_spec *spec)
+{
+	return !spec->scope && (spec->action.tenant_id || spec->action.component);
+}
+
 /* A request by hand may name a target only where the condition leaves it open. */
-static const char *find_path(struct sc_op_call *call, uint32_t condition)
+static const char *find_path(struct sc_op_call *call, uint32_t condition, const char *given)
 {
 	const struct sc_condition_spec *spec = sc_conditions_get(call->e->set, condition)->spec;
-	const char *given = sc_op_text(call, "target");
 	const char *path = given ? given : spec->action.target;
 
-	if (call->exit != SC_EXIT_DONE)
-		return NULL;
 	if (!path && call->e->meta[condition].why_not[0])
 		sc_op_fail(call, SC_EXIT_FAILED, "%s", call->e->meta[condition].why_not);
-	else if (!path)
+	else if (!path && !is_of_group(spec))
 		sc_op_fail(call, SC_EXIT_USAGE,
 			   "%s needs a target%s%s; name one with --target, as in /proc/PID/cgroup",
 			   spec->id, spec->scope ? " inside its scope " : "",
 			   spec->scope ? spec->scope : "");
+	else if (path && is_of_group(spec))
+		sc_op_fail(
+			call, SC_EXIT_USAGE, "%s acts on all of %s; leave --target out", spec->id,
+			spec->action.tenant_id ? spec->action.tenant_id : spec->action.component);
 	else if (spec->scope && !sc_glob_match(spec->scope, path))
 		sc_op_fail(call, SC_EXIT_USAGE, "%s is outside the scope of %s: %s", path, spec->id,
 			   spec->scope);
@@ -70,13 +77,14 @@ static const char *find_path(struct sc_op_call *call, uint32_t condition)
 }
 
 /* The target that a request by hand means; a failed call where it means none. */
-static void find_target(struct sc_op_call *call, struct sc_fire_request *rq)
+static void find_target(struct sc_op_call *call, struct sc_fire_request *rq, const char *given)
 {
-	const char *path = find_path(call, rq->condition);
+	const char *path = find_path(call, rq->condition, given);
 
 	if (call->exit != SC_EXIT_DONE)
 		return;
-	rq->slot = sc_engine_find_target(call->e, path);
+	/* Where it is judged when it fires by itself. */
+	rq->slot = path ? sc_engine_find_target(call->e, path) : call->e->ports->kernel.root_slot;
 	if (rq->slot == SC_SLOT_NONE && sc_engine_is_outside(call->e, path))
 		rq->outside = path; /* vetoed, and recorded */
 	else if (rq->slot == SC_SLOT_NONE)
@@ -108,35 +116,41 @@ static void explain(struct sc_op_call *call, int exit, const struct sc_fire *fir
 	}
 }
 
-void sc_op_fire(struct sc_op_call *call)
+bool sc_op_is_signed(struct sc_op_call *call)
 {
-	struct sc_engine *e = call->e;
-	int condition = sc_op_condition(call, "id");
 	const char *reason = sc_op_need(call, "reason", "why, for the journal");
 	const char *operator_name = sc_op_need(call, "operator", "who fires, for the journal");
+
+	if (!reason || !operator_name)
+		return false;
+	if (strlen(reason) < SC_FIRE_REASON_MAX && strlen(operator_name) < SC_FIRE_OPERATOR_MAX)
+		return true;
+	sc_op_fail(call, SC_EXIT_USAGE, "reason has at most %d bytes, operator %d",
+		   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
+	return false;
+}
+
+void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const char *path)
+{
+	struct sc_engine *e = call->e;
 	struct sc_verdict verdict;
 	struct sc_fire fire;
 	struct sc_fire_request rq;
 	int exit;
 
-	if (condition < 0 || !reason || !operator_name)
+	if (!sc_op_is_signed(call))
 		return;
-	if (strlen(reason) >= SC_FIRE_REASON_MAX || strlen(operator_name) >= SC_FIRE_OPERATOR_MAX) {
-		sc_op_fail(call, SC_EXIT_USAGE, "reason has at most %d bytes, operator %d",
-			   SC_FIRE_REASON_MAX - 1, SC_FIRE_OPERATOR_MAX - 1);
-		return;
-	}
 	rq = (struct sc_fire_request){
-		.condition = (uint32_t)condition,
+		.condition = condition,
 		.asker = SC_ASKER_MANUAL,
 		.forced = sc_op_flag(call, "force"),
-		.fired_by = operator_name,
+		.fired_by = sc_op_text(call, "operator"),
 		.principal = call->principal,
-		.reason = reason,
+		.reason = sc_op_text(call, "reason"),
 		.waiter = call->to,
 		.waits_for_outcome = sc_op_flag(call, "wait"),
 	};
-	find_target(call, &rq);
+	find_target(call, &rq, path);
 	if (call->exit != SC_EXIT_DONE)
 		return;
 	exit = sc_engine_decide(e, &rq, &fire, &verdict);
@@ -148,6 +162,15 @@ void sc_op_fire(struct sc_op_call *call)
 	write_verdict(call, &verdict);
 	if (exit != SC_EXIT_DONE)
 		explain(call, exit, &fire);
+}
+
+void sc_op_fire(struct sc_op_call *call)
+{
+	int condition = sc_op_condition(call, "id");
+	const char *path = sc_op_text(call, "target");
+
+	if (call->exit == SC_EXIT_DONE)
+		sc_op_fire_condition(call, (uint32_t)condition, path);
 }
 
 /* Answers whoever waits for this fire. */
@@ -251,10 +274,13 @@ static void tell_not_standing(struct sc_op_call *call, const char *what)
 
 void sc_op_release(struct sc_op_call *call)
 {
-	const char *what = sc_op_need(call, "what", "a fire or a cgroup");
+	const char *group = sc_op_text(call, "group");
+	const char *what = group ? NULL : sc_op_need(call, "what", "a fire or a cgroup");
 	const char *by = sc_op_text(call, "operator");
 	struct sc_active *a;
 
+	if (group && call->exit == SC_EXIT_DONE)
+		sc_op_release_group(call, group);
 	if (!what || call->exit != SC_EXIT_DONE)
 		return;
 	by = by ? by : call->principal;

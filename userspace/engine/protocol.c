@@ -151,9 +151,10 @@ int sc_frame_write(struct sc_frame_writer *w, int fd)
 }
 
 static const struct op ops[SC_OP_COUNT] = {
-	[SC_OP_ARM] = {"arm", true},         [SC_OP_DEMOTE] = {"demote", true},
-	[SC_OP_DISARM] = {"disarm", true},   [SC_OP_DOCTOR] = {"doctor", false},
-	[SC_OP_FIRE] = {"fire", true},       [SC_OP_FIRES] = {"fires", false},
+	[SC_OP_ARM] = {"arm", true},         [SC_OP_BREAKER] = {"breaker", true},
+	[SC_OP_DEMOTE] = {"demote", true},   [SC_OP_DISARM] = {"disarm", true},
+	[SC_OP_DOCTOR] = {"doctor", false},  [SC_OP_FIRE] = {"fire", true},
+	[SC_OP_FIRES] = {"fires", false},    [SC_OP_ISOLATE] = {"isolate", true},
 	[SC_OP_LIST] = {"list", false},      [SC_OP_PING] = {"ping", false},
 	[SC_OP_PROMOTE] = {"promote", true}, [SC_OP_REGISTER] = {"register", true},
 	[SC_OP_RELEASE] = {"release", true}, [SC_OP_RELOAD] = {"reload", true},

@@ -36,11 +36,13 @@ enum sc_exit {
 /* Alphabetical, as the names are. */
 enum sc_op {
 	SC_OP_ARM,
+	SC_OP_BREAKER,
 	SC_OP_DEMOTE,
 	SC_OP_DISARM,
 	SC_OP_DOCTOR,
 	SC_OP_FIRE,
 	SC_OP_FIRES,
+	SC_OP_ISOLATE,
 	SC_OP_LIST,
 	SC_OP_PING,
 	SC_OP_PROMOTE,
