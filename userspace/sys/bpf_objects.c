@@ -6,12 +6,12 @@
 #include "sys/bpf_impl.h"
 
 #include "base/str.h"
+#include "sys/said.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,59 +27,9 @@
 #include "tree.skel.h"
 #pragma GCC diagnostic pop
 
-/*
- * libbpf tells why by a printing callback without a context argument, hence this variable: where
- * the messages of the call under way in this thread go. NULL: nowhere.
- */
-static _Thread_local struct sc_str *libbpf_said;
-
-_printf_(2, 0) static int on_libbpf_print(enum libbpf_print_level level, const char *fmt,
-					  va_list args)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (level != LIBBPF_WARN || !libbpf_said)
-		return 0;
-	if (vasprintf(&text, fmt, args) >= 0)
-		sc_str_add(libbpf_said, text);
-	return 0;
-}
-
-/* Adds the line of text that ends before `end`, without "libbpf: ". */
-static void add_line_before(struct sc_str *out, const char *text, const char *end)
-{
-	const char *begin;
-
-	while (end > text && end[-1] == '\n')
-		end--;
-	begin = end;
-	while (begin > text && begin[-1] != '\n')
-		begin--;
-	if (end - begin > 8 && strncmp(begin, "libbpf: ", 8) == 0)
-		begin += 8;
-	sc_str_add_printable(out, begin, (size_t)(end - begin));
-}
-
-/* The step, the error, libbpf's first line, and what the verifier objected to: its last line but
- * the statistics. */
 static int explain(char *reason, const char *step, int err, const struct sc_str *said)
 {
-	struct sc_str out;
-	const char *first_end, *verdict;
-
-	sc_str_init(&out, reason, SC_BPF_REASON_MAX);
-	sc_str_addf(&out, "%s: %s", step, strerror(-err));
-	if (!said || !said->len)
-		return err;
-	first_end = strchrnul(said->data, '\n');
-	sc_str_add(&out, "; ");
-	add_line_before(&out, said->data, first_end);
-	verdict = strstr(said->data, "\nprocessed ");
-	if (verdict) {
-		sc_str_add(&out, "; ");
-		add_line_before(&out, said->data, verdict);
-	}
-	return err;
+	return sc_said_explain(reason, SC_BPF_REASON_MAX, step, err, said);
 }
 
 static const char *const map_names[] = {
@@ -129,9 +79,8 @@ int sc_bpf_shared_load(struct sc_bpf *b, char *reason)
 	size_t size;
 	int err;
 
-	libbpf_set_print(on_libbpf_print);
 	sc_str_init_heap(&said);
-	libbpf_said = &said;
+	sc_said_listen(&said);
 	elf = maps_bpf__elf_bytes(&size);
 	obj = bpf_object__open_mem(elf, size, NULL);
 	err = obj ? 0 : -errno;
@@ -145,7 +94,7 @@ int sc_bpf_shared_load(struct sc_bpf *b, char *reason)
 	}
 	if (!err)
 		err = bpf_object__load(obj);
-	libbpf_said = NULL;
+	sc_said_listen(NULL);
 	if (err) {
 		bpf_object__close(obj);
 		return explain(reason, "cannot create the maps", err, &said);
@@ -313,7 +262,7 @@ void sc_bpf_part_start(struct sc_bpf *b, enum sc_bpf_part part, int root_fd)
 	int err;
 
 	sc_str_init_heap(&said);
-	libbpf_said = &said;
+	sc_said_listen(&said);
 	elf = parts[part].elf(&size);
 	obj = bpf_object__open_mem(elf, size, NULL);
 	err = obj ? prepare(b, obj) : -errno;
@@ -325,7 +274,7 @@ void sc_bpf_part_start(struct sc_bpf *b, enum sc_bpf_part part, int root_fd)
 		step = "attach";
 		err = attach(b, part, obj, root_fd);
 	}
-	libbpf_said = NULL;
+	sc_said_listen(NULL);
 	if (err) {
 		detach_after(b, links);
 		if (part == SC_BPF_TASKS)
