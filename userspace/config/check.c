@@ -95,27 +95,71 @@ static size_t text_offset(const char *text, const struct sc_diag *diag)
 	return SC_MIN(at + (diag->column ? diag->column - 1 : 0), strlen(text));
 }
 
+/* Compiles the text of a scalar, faults at their place in the file; NULL when there was one. */
+static struct sc_predicate *compile(struct checker *c, const char *text,
+				    const struct sc_value *scalar)
+{
+	const struct sc_document *d = c->document;
+	struct sc_predicate *predicate = NULL;
+	struct sc_diag diag = {.text = "out of memory"};
+	int err = sc_predicate_compile(&predicate, text, &c->env, &diag);
+
+	if (!err)
+		return predicate;
+	if (err == -EINVAL)
+		sc_place_of(d->text,
+			    sc_scalar_offset(scalar, d->text, d->n, text_offset(text, &diag)),
+			    &diag.line, &diag.column);
+	sc_fault_at(&c->reader, err, &diag);
+	return NULL;
+}
+
 static void check_predicate(struct checker *c, struct sc_condition_spec *spec,
 			    const struct sc_value *v)
 {
 	_cleanup_predicate_ struct sc_predicate *predicate = NULL;
 	const struct sc_document *d = c->document;
 	const struct sc_value *when = sc_value_find(v, "when");
-	struct sc_diag diag = {.text = "out of memory"};
-	int err;
 
 	if (!spec->when || !when || !spec->when[strspn(spec->when, " \t\r\n")])
 		return;
 	sc_place_of(d->text, sc_scalar_offset(when, d->text, d->n, 0), &spec->when_line,
 		    &spec->when_column);
-	err = sc_predicate_compile(&predicate, spec->when, &c->env, &diag);
-	if (!err)
+	predicate = compile(c, spec->when, when);
+}
+
+/* What tells a breaker of a failure or a success is judged once, for the host: a bare signal in it
+ * would be that of all cgroups together. */
+static void check_evidence(struct checker *c, const struct sc_value *breaker, const char *key,
+			   const char *text)
+{
+	_cleanup_predicate_ struct sc_predicate *predicate = NULL;
+	const struct sc_value *v = sc_value_find(breaker, key);
+
+	if (!text || !v)
 		return;
-	if (err == -EINVAL)
-		sc_place_of(d->text,
-			    sc_scalar_offset(when, d->text, d->n, text_offset(spec->when, &diag)),
-			    &diag.line, &diag.column);
-	sc_fault_at(&c->reader, err, &diag);
+	predicate = compile(c, text, v);
+	if (predicate && sc_predicate_is_per_target(predicate))
+		sc_fault(&c->reader, v,
+			 "%s speaks of no cgroup; name the component's, such as "
+			 "any(\"/workload/web*\", ...)",
+			 key);
+}
+
+static void check_breakers(struct checker *c)
+{
+	const struct sc_value *list = sc_value_find(&c->document->root, "components");
+
+	for (size_t i = 0; list && list->kind == SC_VALUE_MAP && i + 1 < list->n; i += 2) {
+		const struct sc_value *breaker = sc_value_find(&list->item[i + 1], "breaker");
+		const struct sc_component *component = sc_config_component(&c->load->config,
+									   list->item[i].text);
+
+		if (!breaker || !component)
+			continue;
+		check_evidence(c, breaker, "failure", component->failure);
+		check_evidence(c, breaker, "success", component->success);
+	}
 }
 
 static void check_document(struct checker *c, size_t end)
@@ -151,6 +195,7 @@ void sc_load_check(struct sc_load *load)
 
 		c.document = &load->document[i];
 		c.reader.file = c.document->name;
+		check_breakers(&c);
 		check_document(&c, is_last ? load->config.condition_count
 					   : c.document[1].first_condition);
 	}
