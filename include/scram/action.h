@@ -322,6 +322,11 @@ int sc_action_prepare(struct sc_action_run *run, const struct sc_action_request 
  */
 void sc_action_close(struct sc_action_run *run, const struct sc_effector *eff);
 
+/* A cut is applied once gate and rules are set; what comes then ends what is left. */
+static inline bool sc_action_is_applied(const struct sc_action_run *run)
+{
+	return !sc_action_kind_cuts(run->request.kind) || run->cut_steps >= 2;
+}
 /* Any thread: the hand's write has lasted longer than SC_ACTION_STUCK_NS. */
 bool sc_action_is_stuck(const struct sc_action_run *run, uint64_t now_ns);
 /*

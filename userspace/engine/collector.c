@@ -12,9 +12,10 @@ int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kerne
 
 	*c = (struct sc_collector){.kernel = kernel, .order_bell = -1, .report_bell = -1};
 	/* A slot can have a LEARN, a RECYCLE and a FREE waiting. */
-	r = sc_spsc_init(&c->orders, sizeof(struct sc_collect_order), kernel->slots * 3);
+	r = sc_spsc_init(&c->orders, sizeof(struct sc_collect_order), kernel->slots * 3 + 1);
 	if (r == 0)
-		r = sc_spsc_init(&c->reports, sizeof(struct sc_collect_report), kernel->slots * 2);
+		r = sc_spsc_init(&c->reports, sizeof(struct sc_collect_report),
+				 kernel->slots * 2 + 1);
 	if (r < 0)
 		return r;
 	c->order_bell = sc_bell_open();
@@ -83,6 +84,12 @@ static void learn(struct sc_collector *c, const struct sc_collect_order *order,
 		report->path = strdup(path);
 }
 
+static void audit(struct sc_audit_job *job)
+{
+	job->result = job->traffic->ops->audit(job->traffic->ctx, job->cuts, job->n, job->counts,
+					       &job->out);
+}
+
 static void obey(struct sc_collector *c, const struct sc_collect_order *order)
 {
 	struct sc_collect_report report = {
@@ -96,6 +103,11 @@ static void obey(struct sc_collector *c, const struct sc_collect_order *order)
 		c->to_recycle[c->n_to_recycle++] = order->slot;
 		if (c->n_to_recycle == SC_RECYCLE_MAX)
 			recycle(c);
+		return;
+	case SC_COLLECT_AUDIT:
+		audit(order->audit);
+		report.kind = SC_COLLECT_AUDIT;
+		SC_ASSERT(sc_spsc_push(&c->reports, &report));
 		return;
 	case SC_COLLECT_LEARN:
 		learn(c, order, &report);

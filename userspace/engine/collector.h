@@ -22,6 +22,17 @@ enum sc_collect_kind {
 	SC_COLLECT_LEARN,   /* find the path of (slot, cgroup_id) */
 	SC_COLLECT_RECYCLE, /* give slot back */
 	SC_COLLECT_FREE,    /* free path */
+	SC_COLLECT_AUDIT,   /* compare the world with cuts */
+};
+
+/* Cuts to compare the world with, and the answer; the collector's between order and report. */
+struct sc_audit_job {
+	const struct sc_traffic *traffic;
+	const struct sc_cut *cuts;
+	uint32_t n;
+	struct sc_cut_counts *counts; /* by number of the cut */
+	struct sc_cut_audit out;
+	int result; /* 0 or -errno */
 };
 
 struct sc_collect_order {
@@ -29,11 +40,13 @@ struct sc_collect_order {
 	uint32_t slot;
 	uint64_t cgroup_id;
 	char *path;
+	struct sc_audit_job *audit; /* one at a time */
 };
 
 /* Answer to LEARN: path is heap memory of the receiver, NULL when the cgroup is gone already.
  * Answer to RECYCLE: path is NULL; a slot that could not be given back yet is asked about again,
- * because the next full tick finds it gone still. */
+ * because the next full tick finds it gone still. Answer to
+ * AUDIT: none but that the job is done. */
 struct sc_collect_report {
 	enum sc_collect_kind kind;
 	uint32_t slot;

@@ -103,6 +103,7 @@ struct sc_group {
 	uint32_t n_globs;
 	char **globs;
 	uint32_t *scopes; /* of the plan it was made for */
+	bool is_stale;    /* a reload replaced it: it is matched by its globs */
 };
 
 /*
@@ -116,11 +117,13 @@ struct sc_isolation {
 	bool stands;          /* its fire has an outcome that stands */
 	bool is_release_due;  /* its undo failed: it is tried again */
 	bool ends_when_clear; /* a rung that is not the last: undone when its condition clears */
-	bool is_new_told;     /* a member that came later let packets out: told once a minute */
+	bool is_failing;      /* its last change did not hold: told once */
 	struct sc_cut cut;
 	struct sc_cut_member *members; /* its room: SC_CUT_MEMBERS_MAX */
 	enum sc_cut_mode mode;         /* wanted while it stands */
+	uint32_t tries, attempt;       /* likewise */
 	struct sc_group *group;        /* NULL: the cgroup at lone_path alone */
+	struct sc_group *old_group;    /* a reload replaced it while the hand read its globs */
 	char lone_path[SC_FIRE_PATH_MAX];
 	const char *lone_globs[1];
 	uint64_t lone_id;
@@ -132,7 +135,10 @@ struct sc_isolation {
 	int64_t since_ns;       /* CLOCK_REALTIME */
 	uint64_t until_boot_ns; /* 0 = until released */
 	uint64_t next_ns;       /* CLOCK_MONOTONIC: not tried again before */
+	uint64_t late_born_ns;  /* CLOCK_MONOTONIC birth of a member that the gate did not take in
+				   by itself; 0 = none */
 	uint32_t namespaces;
+	struct sc_reply_to waiter;   /* of a release that waits for its turn */
 	struct sc_cut_counts counts; /* of the last audit */
 };
 
@@ -206,9 +212,12 @@ struct sc_engine {
 	struct sc_isolation isolations[SC_ISOLATIONS_MAX];
 	uint32_t n_isolations;
 	struct sc_cut_member *isolation_room; /* of all, SC_CUT_MEMBERS_MAX each */
+	uint64_t cut_repairs;                 /* times that a stranger's change was put back */
 	uint64_t cut_changes;                 /* grows with every change ordered or finished */
 	struct sc_group **groups;             /* of the running configuration */
 	uint32_t n_groups;
+	struct sc_cut_found *found; /* what a predecessor's gate held at start */
+	uint32_t n_found;
 	char traffic_why[192]; /* why nothing can be cut here; empty = it can */
 	bool traffic_armed;
 	struct sc_audit *audit;
@@ -313,6 +322,8 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a);
 void sc_standing_look(struct sc_engine *e, struct sc_active *a);
 /* Begins the undo; 0, or -EALREADY / -EBUSY when one is under way. */
 int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by);
+void sc_standing_record_release(struct sc_engine *e, struct sc_fire *fire, const char *by,
+				const char *how);
 /* Blocking, at the very end: nothing may stay frozen that is not within its ttl. */
 void sc_standing_thaw_all(struct sc_engine *e);
 
@@ -342,10 +353,17 @@ uint32_t sc_group_members(struct sc_engine *e, const struct sc_group *group, uin
 /* The group that a fire of the kind means on this slot, NULL where it means the target itself. */
 struct sc_group *sc_isolation_group(struct sc_engine *e, const struct sc_action_spec *action,
 				    enum sc_action_kind kind, uint32_t slot);
+enum sc_cut_mode sc_isolation_mode(const struct sc_action_spec *action, enum sc_action_kind kind);
 /* Why a cut of this must not be made: a member is protected, nothing can be cut. NULL = it may. */
 const char *sc_isolation_protected_by(struct sc_engine *e, const struct sc_group *group,
 				      uint32_t slot, char *buf, size_t size);
+/* A free place; for a fire that the gate holds already, the one with its number. NULL = none. */
+struct sc_isolation *sc_isolation_place(struct sc_engine *e, const char *fire_id);
+/* What the fire tells: group (NULL: the target alone), names, times. */
+void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fire,
+			     struct sc_group *group);
 /* A place with the cut filled, for a fire about to begin; NULL with why (size bytes). */
+void sc_isolation_fill_cut(struct sc_engine *e, struct sc_isolation *iso); /* not while busy */
 struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
 					const struct sc_fire *fire, uint32_t slot, char *why,
 					size_t size);
@@ -355,8 +373,8 @@ void sc_isolation_settle(struct sc_engine *e, struct sc_active *a);
 void sc_isolation_abandon(struct sc_engine *e, struct sc_isolation *iso);
 /* Takes up a cut that stood before a restart; NULL: no place. It is set again at once. */
 struct sc_isolation *sc_isolation_adopt(struct sc_engine *e, const struct sc_fire *fire);
-/* Begins the undo; the waiter is answered when it is done. 0, or -EBUSY while a change of it is
- * under way (it follows then by itself, and the waiter is told so), -EAGAIN: no place. */
+/* Begins the undo, or has it follow the change that is under way (-EBUSY); the waiter is answered
+ * when it is done. */
 int sc_isolation_release(struct sc_engine *e, struct sc_isolation *iso, const char *by,
 			 struct sc_reply_to waiter);
 /* Another mode for a cut that stands: for breakers. tries for SC_CUT_TRY. */
@@ -367,17 +385,31 @@ struct sc_isolation *sc_isolation_find(struct sc_engine *e, const char *fire_id)
 void sc_isolations_look(struct sc_engine *e);
 /* A target was learned: it may belong to a cut. */
 void sc_isolations_target_added(struct sc_engine *e, uint32_t slot);
-/* After a reload: cuts follow the new declaration of their group; arms or disarms the traffic side.
- */
+
+/* --- isolation_keep.c --- */
+/* At start: takes the room, and looks what a predecessor's gate holds. 0 or -ENOMEM. */
+int sc_isolations_open(struct sc_engine *e);
+void sc_isolations_close(struct sc_engine *e);
+/* Brings up what cuts are made with, where that was not done yet; e->traffic_why says why not. */
+void sc_isolations_arm(struct sc_engine *e);
+/* At the end: takes it away again when no cut stands. */
+void sc_isolations_disarm(struct sc_engine *e);
+/* After reconcile: gives back what the gate holds and no record knows. */
+void sc_isolations_clear_unknown(struct sc_engine *e);
+/* After a reload: cuts follow the new declaration of their group. */
 void sc_isolations_reloaded(struct sc_engine *e);
-/* The fire of the rung before on this cgroup, when it was a cut; its id, or NULL. */
+/* The cut of the rung before on this cgroup, or NULL. */
 struct sc_isolation *sc_isolation_rung_before(struct sc_engine *e, const struct sc_fire *fire);
+/* Adds `isolations` to status and state file. */
+void sc_isolations_json(struct sc_engine *e, struct sc_json *j);
 
 /* --- audit.c --- */
 int sc_audit_init(struct sc_engine *e);
 void sc_audit_done(struct sc_engine *e);
 /* Each full tick: has the collector compare the world with the cuts about once a second. */
 void sc_audit_look(struct sc_engine *e);
+/* The collector is done: what is missing is set again. */
+void sc_audit_take(struct sc_engine *e);
 
 /* --- components.c --- */
 /* After a reload: keeps the state of components that are still declared. 0 or -ENOMEM. */

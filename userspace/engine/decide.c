@@ -136,6 +136,19 @@ static void fill_outside_facts(struct sc_engine *e, const struct sc_fire_request
 	};
 }
 
+/* A cut reaches its group, wherever the condition was judged. */
+static const char *protected_by(struct sc_engine *e, const struct sc_fire_request *rq, char *buf,
+				size_t size)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	enum sc_action_kind kind = kind_of(c, rq->rung);
+
+	if (!sc_action_kind_cuts(kind))
+		return sc_engine_protected_by(e, rq->slot, buf, size);
+	return sc_isolation_protected_by(e, sc_isolation_group(e, &c->spec->action, kind, rq->slot),
+					 rq->slot, buf, size);
+}
+
 void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 			  struct sc_interlock_facts *facts, char *protect_buf, size_t size)
 {
@@ -143,7 +156,8 @@ void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 	const struct sc_target *target = sc_targets_get(e->targets, rq->slot);
 	const volatile struct sc_node *node = &e->ports->kernel.nodes[rq->slot];
 	struct sc_pair_view pair = sc_conditions_pair(e->set, rq->condition, rq->slot);
-	enum sc_truth truth = sc_engine_judge_now(e, rq->condition, rq->slot);
+	enum sc_truth truth = rq->is_breaker ? SC_TRUE
+					     : sc_engine_judge_now(e, rq->condition, rq->slot);
 	enum sc_action_kind kind = kind_of(c, rq->rung);
 
 	*facts = (struct sc_interlock_facts){
@@ -158,7 +172,7 @@ void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 		.resumed_ns = e->resumed_ns,
 		.evidence_unknown = truth == SC_UNKNOWN,
 		.has_target = true,
-		.protected_by = sc_engine_protected_by(e, rq->slot, protect_buf, size),
+		.protected_by = protected_by(e, rq, protect_buf, size),
 		.decided_id = target ? target->cgroup_id : 0,
 		.current_id = node->flags & SC_NODE_GONE ? 0 : node->cgroup_id,
 		.irreversible = !sc_action_ops_of(kind)->is_reversible,
@@ -211,6 +225,23 @@ static void write_evidence(struct sc_engine *e, const struct sc_condition *c, ui
 	} while (text.truncated && written <= n);
 }
 
+/* A condition without a scope is judged on the whole tree: what it cuts is its group alone. */
+static void name_cut(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
+{
+	const struct sc_condition *c = condition_of(e, rq);
+	const struct sc_group *group = sc_isolation_group(e, &c->spec->action, fire->action,
+							  rq->slot);
+
+	sc_strcopy(fire->mode, sizeof(fire->mode),
+		   sc_cut_mode_name(sc_isolation_mode(&c->spec->action, fire->action)));
+	if (!group)
+		return;
+	snprintf(fire->group, sizeof(fire->group), "%s %s", sc_group_kind_name(group->kind),
+		 group->name);
+	if (c->scope < 0)
+		sc_strcopy(fire->target, sizeof(fire->target), fire->group);
+}
+
 static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
 {
 	const struct sc_condition *c = condition_of(e, rq);
@@ -242,6 +273,8 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	sc_strcopy(fire->fired_by, sizeof(fire->fired_by), rq->fired_by);
 	sc_strcopy(fire->principal, sizeof(fire->principal), rq->principal);
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
+	if (sc_action_kind_cuts(fire->action))
+		name_cut(e, rq, fire);
 	if (!rq->outside)
 		write_evidence(e, c, rq->slot, fire);
 }
@@ -358,10 +391,37 @@ static void write_undo(struct sc_fire *fire)
 		sc_json_member_text(&json, "write", "cgroup.freeze");
 		sc_json_member_u64(&json, "value", 0);
 		sc_json_member_u64(&json, "cgroup_id", fire->cgroup_id);
+	} else if (sc_action_kind_cuts(fire->action)) {
+		sc_json_member_text(&json, "cut", fire->group[0] ? fire->group : fire->target);
+		sc_json_member_text(&json, "mode", sc_cut_mode_name(SC_CUT_NONE));
 	} else {
 		sc_json_member_text(&json, "write", NULL); /* a kill cannot be undone */
 	}
 	sc_json_object_end(&json);
+}
+
+/* 0, or -errno with run.text set and nothing held. */
+static int prepare(struct sc_engine *e, const struct sc_fire_request *rq,
+		   const struct sc_fire *fire, struct sc_active *a,
+		   struct sc_action_request *request)
+{
+	int r;
+
+	if (sc_action_kind_cuts(fire->action)) {
+		a->isolation = sc_isolation_begin(e, condition_of(e, rq), fire, rq->slot,
+						  a->run.text, sizeof(a->run.text));
+		if (!a->isolation)
+			return -EOPNOTSUPP;
+		request->cut = &a->isolation->cut;
+	}
+	r = sc_action_prepare(&a->run, request, &e->ports->effector);
+	if (r < 0 && a->run.outcome == SC_ACTION_OUTCOME_GONE)
+		return 0; /* it vanished: success */
+	if (r < 0 && a->isolation)
+		sc_isolation_abandon(e, a->isolation);
+	else if (a->isolation)
+		a->isolation->is_busy = true;
+	return r;
 }
 
 static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
@@ -369,6 +429,7 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 	const struct sc_condition *c = condition_of(e, rq);
 	const struct sc_target *root = sc_targets_get(e->targets, e->ports->kernel.root_slot);
 	struct sc_active *before = rung_before(e, fire);
+	struct sc_isolation *cut_before = sc_isolation_rung_before(e, fire);
 	struct sc_active *a = sc_fires_free_place(e);
 	struct sc_action_request request = {
 		.kind = fire->action,
@@ -382,13 +443,13 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 	if (!a)
 		return fail(e, rq, fire, "too many fires are under way; release what stands");
 	sc_hand_alert(&e->hand);
-	if (before)
-		sc_strcopy(fire->supersedes, sizeof(fire->supersedes), before->fire.id);
+	if (before || cut_before)
+		sc_strcopy(fire->supersedes, sizeof(fire->supersedes),
+			   before ? before->fire.id : cut_before->cut.fire_id);
 	if (c->spec->ttl_ns && sc_action_ops_of(fire->action)->is_reversible)
 		fire->expires_at_boot_ns = e->now.boot_ns + c->spec->ttl_ns;
 	fire->rekill = c->spec->action.rekill && fire->action == SC_ACTION_PROCESS_EXIT;
-	if (sc_action_prepare(&a->run, &request, &e->ports->effector) < 0 &&
-	    a->run.outcome != SC_ACTION_OUTCOME_GONE) {
+	if (prepare(e, rq, fire, a, &request) < 0) {
 		char why[SC_ACTION_TEXT_MAX];
 
 		sc_strcopy(why, sizeof(why), a->run.text);
@@ -399,6 +460,8 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 	fire->timing.intent_ns = sc_mono_ns();
 	if (!sc_records_fire(e, SC_RECORD_FIRE_INTENT, fire) && rq->asker != SC_ASKER_AUTO) {
 		sc_action_close(&a->run, &e->ports->effector);
+		if (a->isolation)
+			sc_isolation_abandon(e, a->isolation);
 		return refuse_unrecorded(e, fire);
 	}
 	a->fire = *fire;

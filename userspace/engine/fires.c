@@ -160,7 +160,7 @@ static void step(struct sc_engine *e, struct sc_active *a)
 		}
 	}
 	a->stage = SC_ACTIVE_VERIFYING;
-	if (a->is_releasing || a->is_rekilling)
+	if (a->is_releasing || a->is_rekilling || a->is_updating)
 		sc_standing_settle(e, a);
 	else
 		settle(e, a);
@@ -176,7 +176,8 @@ void sc_fires_hand_done(struct sc_engine *e)
 
 		/* A rekill that a restart took up may have its outcome without ever having been
 		 * dispatched. */
-		if (!a->fire.dispatched && !sc_fire_is_closed(a->fire.state)) {
+		if (!a->fire.dispatched && !sc_fire_is_closed(a->fire.state) &&
+		    sc_action_is_applied(&a->run)) {
 			a->fire.dispatched = true;
 			copy_timing(a);
 			(void)sc_records_fire(e, SC_RECORD_FIRE_DISPATCHED, &a->fire);

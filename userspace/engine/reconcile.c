@@ -72,6 +72,8 @@ static struct sc_active *adopt(struct sc_engine *e, const struct sc_fire *fire)
 	}
 	a->fire = *fire;
 	a->slot = sc_targets_find_id(e->targets, fire->cgroup_id);
+	if (sc_action_kind_cuts(fire->action))
+		a->isolation = sc_isolation_adopt(e, fire);
 	a->ends_when_clear =
 		false; /* its condition begins afresh: only its ttl or a person ends it */
 	return a;
@@ -85,12 +87,19 @@ static void act(struct sc_engine *e, const struct sc_fire *fire, struct sc_fire 
 					    .was_populated = true};
 	struct sc_active *a = adopt(e, fire);
 
-	if (!a)
+	if (!a || (sc_action_kind_cuts(fire->action) && !a->isolation))
 		return;
+	if (a->isolation) {
+		sc_isolation_fill_cut(e, a->isolation);
+		a->isolation->is_busy = true;
+		request.cut = &a->isolation->cut;
+	}
 	if (sc_action_prepare(&a->run, &request, &e->ports->effector) < 0 &&
 	    a->run.outcome != SC_ACTION_OUTCOME_GONE) {
 		close_fire(e, closed, SC_OUTCOME_FAILED, a->run.text);
 		sc_action_close(&a->run, &e->ports->effector);
+		if (a->isolation)
+			sc_isolation_abandon(e, a->isolation);
 		a->stage = SC_ACTIVE_FREE;
 		return;
 	}
@@ -127,12 +136,31 @@ static void thaw(struct sc_engine *e, struct sc_fire *fire)
 	record_over(e, fire, "thawed");
 }
 
+/* Its time ended while no agent was there to see it. */
+static void restore(struct sc_engine *e, struct sc_fire *fire)
+{
+	struct sc_isolation *iso;
+
+	if (!sc_fire_is_closed(fire->state))
+		close_fire(e, fire, SC_OUTCOME_FAILED, "its ttl ended before it was verified");
+	iso = sc_isolation_adopt(e, fire);
+	if (iso)
+		(void)sc_isolation_release(e, iso, "agent: its ttl ended", SC_REPLY_TO_NOBODY);
+}
+
 static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struct sc_fire *fire)
 {
 	switch (decision) {
 	case SC_RECOVERY_FINISH_KILL:
 	case SC_RECOVERY_FREEZE:
+	case SC_RECOVERY_CUT:
 		act(e, fire, fire);
+		return;
+	case SC_RECOVERY_KEEP_CUT:
+		(void)sc_isolation_adopt(e, fire);
+		return;
+	case SC_RECOVERY_RESTORE:
+		restore(e, fire);
 		return;
 	case SC_RECOVERY_KEEP_KILLING:
 	case SC_RECOVERY_KEEP_FROZEN:
@@ -207,6 +235,7 @@ int sc_engine_reconcile(struct sc_engine *e)
 	}
 	free(copy);
 	remember_fires(e);
+	sc_isolations_clear_unknown(e);
 	sc_pending_expire(e);
 	return 0;
 }

@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* Globs of conditions and predicates; those of groups come on top. */
+#define SCOPES_MAX 256
+
 static const char *feature_reason(const struct sc_engine *e, enum sc_feature feature)
 {
 	for (size_t i = 0; i < e->ports->n_features; i++)
@@ -22,7 +25,7 @@ static const char *feature_reason(const struct sc_engine *e, enum sc_feature fea
 static bool is_on_cgroup(enum sc_action_kind kind)
 {
 	return kind == SC_ACTION_PROCESS_EXIT || kind == SC_ACTION_FREEZE ||
-	       kind == SC_ACTION_ROLLBACK;
+	       kind == SC_ACTION_ROLLBACK || kind == SC_ACTION_REFUSE_NEW;
 }
 
 /* Why the condition could not fire here, if it was due; "" = it could. */
@@ -38,6 +41,10 @@ static void judge_arming(const struct sc_engine *e, const struct sc_condition *c
 	if (!sc_action_ops_of(kind)->is_available) {
 		snprintf(why, size, "%s is not available on this host: %s",
 			 sc_action_kind_name(kind), sc_action_ops_of(kind)->text);
+		return;
+	}
+	if (sc_action_kind_cuts(kind) && e->traffic_why[0]) {
+		snprintf(why, size, "not available on this host: %.150s", e->traffic_why);
 		return;
 	}
 	if (!c->predicate)
@@ -94,14 +101,43 @@ struct built {
 	struct sc_plan *plan;
 	struct sc_conditions *set;
 	struct sc_condition_meta *meta;
+	struct sc_group **groups;
+	uint32_t n_groups;
 };
 
 static void built_done(struct built *b)
 {
 	sc_conditions_free(&b->set);
 	sc_plan_free(&b->plan);
+	sc_groups_free(&b->groups, b->n_groups);
 	free(b->meta);
 	b->meta = NULL;
+}
+
+/* What is needed to cut is brought up now, not at the first fire. */
+static bool may_cut(const struct built *b)
+{
+	for (size_t i = 0; i < sc_conditions_count(b->set); i++) {
+		const struct sc_condition_spec *spec = sc_conditions_get(b->set, i)->spec;
+
+		if (sc_action_kind_cuts(spec->action.kind))
+			return true;
+		for (uint32_t r = 0; r < spec->rungs; r++)
+			if (sc_action_kind_cuts(spec->rung[r].kind))
+				return true;
+	}
+	return b->n_groups > 0;
+}
+
+static uint32_t count_globs(const struct sc_config *config)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->tenant_count; i++)
+		n += config->tenants[i].cgroups.n;
+	for (size_t i = 0; i < config->component_count; i++)
+		n += config->components[i].cgroups.n;
+	return (uint32_t)n;
 }
 
 static int build(struct sc_engine *e, const struct sc_registry *registry,
@@ -110,7 +146,8 @@ static int build(struct sc_engine *e, const struct sc_registry *registry,
 	const char *probes[SC_CONFIG_NAMES_MAX];
 	struct sc_conditions_fault fault = {0};
 	struct sc_conditions_limits limits = {.slots = e->ports->kernel.slots};
-	struct sc_plan_limits plan_limits = {.slots = e->ports->kernel.slots};
+	struct sc_plan_limits plan_limits = {.slots = e->ports->kernel.slots,
+					     .scopes = SCOPES_MAX + count_globs(config)};
 	struct sc_predicate_env env = {.probes = probes, .probes_n = config->probe_count};
 	int r;
 
@@ -128,6 +165,11 @@ static int build(struct sc_engine *e, const struct sc_registry *registry,
 		sc_str_addf(text, "%s\n", fault.diag.text);
 		return r;
 	}
+	r = sc_groups_new(&b->groups, &b->n_groups, config, b->plan);
+	if (r < 0)
+		return r;
+	if (may_cut(b))
+		sc_isolations_arm(e);
 	b->meta = calloc(sc_conditions_count(b->set) + 1, sizeof(*b->meta));
 	if (!b->meta)
 		return -ENOMEM;
@@ -156,8 +198,10 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 	sc_conditions_set_root(b.set, e->ports->kernel.root_slot);
 	if (e->set)
 		sc_conditions_adopt(b.set, e->set);
-	built_done(&(struct built){e->plan, e->set, e->meta});
+	built_done(&(struct built){e->plan, e->set, e->meta, e->groups, e->n_groups});
 	e->plan = b.plan;
+	e->groups = b.groups;
+	e->n_groups = b.n_groups;
 	e->set = b.set;
 	e->meta = b.meta;
 	sc_registry_free(&e->registry);
@@ -168,6 +212,7 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 		*config = (struct sc_config){0};
 		sc_engine_mark_protected(e);
 	}
+	sc_isolations_reloaded(e);
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;
 }

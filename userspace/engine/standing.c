@@ -41,27 +41,33 @@ static void stand(struct sc_engine *e, struct sc_active *a)
 	a->is_rekilling = false;
 }
 
-static void record_release(struct sc_engine *e, struct sc_active *a, const char *by,
-			   const char *how)
+void sc_standing_record_release(struct sc_engine *e, struct sc_fire *fire, const char *by,
+				const char *how)
 {
-	a->fire.released_at_ns = e->now.real_ns;
-	sc_strcopy(a->fire.released_by, sizeof(a->fire.released_by), by);
-	sc_strcopy(a->fire.dispatch_result, sizeof(a->fire.dispatch_result), how);
-	(void)sc_records_fire(e, SC_RECORD_FIRE_RELEASED, &a->fire);
+	fire->released_at_ns = e->now.real_ns;
+	sc_strcopy(fire->released_by, sizeof(fire->released_by), by);
+	sc_strcopy(fire->dispatch_result, sizeof(fire->dispatch_result), how);
+	(void)sc_records_fire(e, SC_RECORD_FIRE_RELEASED, fire);
 	e->seal_due = true;
-	sc_log_info("released: fire %s on %s, by %s: %s", a->fire.id, a->fire.target, by, how);
+	sc_log_info("released: fire %s on %s, by %s: %s", fire->id, fire->target, by, how);
 }
 
 /* The kill thawed what the rung before had frozen, or there is nothing left to thaw. */
 static void release_superseded(struct sc_engine *e, const struct sc_active *killer)
 {
+	struct sc_isolation *cut = sc_isolation_find(e, killer->fire.supersedes);
+
+	if (cut)
+		(void)sc_isolation_release(e, cut, "agent: the next rung emptied it",
+					   SC_REPLY_TO_NOBODY);
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++) {
 		struct sc_active *a = &e->active[i];
 
 		if (a->stage != SC_ACTIVE_STANDING || killer->fire.supersedes[0] == '\0' ||
 		    strcmp(a->fire.id, killer->fire.supersedes) != 0)
 			continue;
-		record_release(e, a, "agent", "the next rung emptied and thawed it");
+		sc_standing_record_release(e, &a->fire, "agent",
+					   "the next rung emptied and thawed it");
 		forget_frozen(e, &a->fire);
 		free_place(e, a);
 	}
@@ -81,8 +87,9 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 		return;
 	}
 	forget_frozen(e, &a->fire);
-	record_release(e, a, a->released_by,
-		       a->run.outcome == SC_ACTION_OUTCOME_GONE ? "the cgroup is gone" : "thawed");
+	sc_standing_record_release(e, &a->fire, a->released_by,
+				   a->run.outcome == SC_ACTION_OUTCOME_GONE ? "the cgroup is gone"
+									    : "thawed");
 	sc_ops_fire_released(e, a, NULL);
 	free_place(e, a);
 }
@@ -109,6 +116,10 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a)
 {
 	bool is_gone = a->run.outcome == SC_ACTION_OUTCOME_GONE;
 
+	if (a->isolation) {
+		sc_isolation_settle(e, a);
+		return;
+	}
 	if (a->is_releasing) {
 		after_release(e, a);
 		return;
@@ -133,7 +144,8 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a)
 	/* What does not stand here must not stand in the journal either: the next start would undo
 	 * what is not ours. */
 	if (sc_fire_is_standing(&a->fire))
-		record_release(e, a, "agent", "was frozen by another hand: left as it is");
+		sc_standing_record_release(e, &a->fire, "agent",
+					   "was frozen by another hand: left as it is");
 	free_place(e, a);
 }
 
@@ -167,7 +179,7 @@ int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by
 		sc_fires_arm_timer(e);
 		return 0;
 	}
-	record_release(e, a, by, "no longer killed when it re-populates");
+	sc_standing_record_release(e, &a->fire, by, "no longer killed when it re-populates");
 	sc_ops_fire_released(e, a, NULL);
 	free_place(e, a);
 	return 0;
@@ -218,7 +230,7 @@ static void look_at_rekill(struct sc_engine *e, struct sc_active *a)
 		return;
 	case SC_STANDING_END:
 	case SC_STANDING_STEP_COUNT:
-		record_release(e, a, "agent", "its target is gone");
+		sc_standing_record_release(e, &a->fire, "agent", "its target is gone");
 		free_place(e, a);
 		return;
 	}
@@ -252,7 +264,7 @@ void sc_standing_thaw_all(struct sc_engine *e)
 		if (entry && sc_frozen_thaw(entry, &e->ports->effector) < 0)
 			sc_log_error("cannot thaw %s (fire %s)", a->fire.target, a->fire.id);
 		else if (sc_fire_next(a->fire.state, SC_RECORD_FIRE_RELEASED) >= 0)
-			record_release(e, a, "agent", "thawed: the agent stops");
+			sc_standing_record_release(e, &a->fire, "agent", "thawed: the agent stops");
 		free_place(e, a);
 	}
 }

@@ -129,6 +129,10 @@ static int open_world(struct sc_engine *e)
 		r = sc_hand_init(&e->hand, ports, SC_ACTIVE_MAX);
 	if (r == 0)
 		r = sc_engine_learn_all(e);
+	if (r == 0)
+		r = sc_isolations_open(e);
+	if (r == 0)
+		r = sc_audit_init(e);
 	return r;
 }
 
@@ -244,6 +248,12 @@ void sc_engine_stop(struct sc_engine *e)
 		sc_control_close(&e->control, e->options->run_dir);
 	if (e->ports)
 		sc_collector_done(&e->collector);
+	if (e->ports)
+		sc_isolations_disarm(e);
+	sc_isolations_close(e);
+	sc_audit_done(e);
+	sc_components_free(e);
+	sc_groups_free(&e->groups, e->n_groups);
 	sc_syncer_done(&e->syncer);
 	sc_conditions_free(&e->set);
 	sc_plan_free(&e->plan);

@@ -247,6 +247,8 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	add_journal(e, j);
 	add_disarmed(e, j);
 	add_active(e, j);
+	sc_isolations_json(e, j);
+	sc_components_json(e, j);
 	add_lost(e, j);
 	add_warnings(e, j);
 	sc_json_key(j, "last_fire");

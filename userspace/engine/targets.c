@@ -15,7 +15,7 @@ enum sc_asked { SC_ASKED_LEARN = 1 << 0, SC_ASKED_RECYCLE = 1 << 1 };
 static void give_order(struct sc_engine *e, enum sc_collect_kind kind, uint32_t slot, uint64_t id,
 		       char *path)
 {
-	struct sc_collect_order order = {kind, slot, id, path};
+	struct sc_collect_order order = {.kind = kind, .slot = slot, .cgroup_id = id, .path = path};
 
 	/* The queue has room for one order of each kind for every slot. */
 	SC_ASSERT(sc_collector_order(&e->collector, &order));
@@ -119,6 +119,7 @@ static void add_target(struct sc_engine *e, uint32_t slot, uint64_t id, char *pa
 	mark_protected(e, slot);
 	if (e->plan)
 		sc_plan_target_added(e->plan, slot, path);
+	sc_isolations_target_added(e, slot);
 }
 
 static void remove_target(struct sc_engine *e, uint32_t slot)
@@ -128,6 +129,7 @@ static void remove_target(struct sc_engine *e, uint32_t slot)
 	if (!path)
 		return;
 	unmark_protected(e, slot);
+	sc_components_target_removed(e, slot);
 	sc_plan_target_removed(e->plan, slot);
 	sc_conditions_slot_reset(e->set, slot);
 	give_order(e, SC_COLLECT_FREE, slot, 0, path);
@@ -176,6 +178,10 @@ void sc_engine_take_reports(struct sc_engine *e)
 	while (sc_spsc_pop(&e->collector.reports, &report)) {
 		const volatile struct sc_node *node = &e->ports->kernel.nodes[report.slot];
 
+		if (report.kind == SC_COLLECT_AUDIT) {
+			sc_audit_take(e);
+			continue;
+		}
 		if (report.kind == SC_COLLECT_RECYCLE) {
 			e->asked[report.slot] &= (uint8_t)~SC_ASKED_RECYCLE;
 			continue;

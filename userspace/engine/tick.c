@@ -169,8 +169,11 @@ void sc_engine_tick_full(struct sc_engine *e)
 	sc_engine_fill_source(e);
 	n = sc_targets_fill(e->targets, &cursor, e->slots, e->ports->kernel.slots);
 	sc_plan_tick(e->plan, &e->source, &e->now, e->slots, n);
+	sc_components_tick(e);
 	judge_and_decide(e, NULL, 0);
 	sc_fires_look(e, SC_SLOT_NONE);
+	sc_isolations_look(e);
+	sc_audit_look(e);
 	sc_records_keep(e);
 	sc_collector_ask_pass(&e->collector);
 	e->early_budget = EARLY_PER_INTERVAL;
