@@ -220,7 +220,8 @@ static bool is_meant(const struct sc_engine *e, const struct sc_active *a, const
 {
 	const struct sc_target *t;
 
-	if (a->stage == SC_ACTIVE_FREE)
+	/* A change of a cut is no fire of its own. */
+	if (a->stage == SC_ACTIVE_FREE || a->is_updating || (a->isolation && a->is_releasing))
 		return false;
 	if (what[0] == '/') {
 		t = sc_targets_get(e->targets, sc_targets_find_path(e->targets, what));
@@ -285,6 +286,10 @@ void sc_op_release(struct sc_op_call *call)
 		return;
 	by = by ? by : call->principal;
 	a = find_standing(call->e, what);
+	if (sc_op_release_cuts(call, what, by, a ? SC_REPLY_TO_NOBODY : call->to) && !a) {
+		call->is_deferred = true; /* sc_ops_fire_released answers */
+		return;
+	}
 	if (!a) {
 		tell_not_standing(call, what);
 		return;

@@ -289,12 +289,13 @@ void sc_op_release_group(struct sc_op_call *call, const char *group)
 
 		if (!is_meant(iso, group, kind))
 			continue;
-		if (iso->stands && !iso->is_release_due && iso->mode != SC_CUT_NONE &&
-		    sc_isolation_release(e, iso, by ? by : call->principal, call->to) == 0) {
-			call->is_deferred = true; /* sc_ops_fire_released answers */
-			return;
+		if (iso->is_release_due || iso->cut.mode == SC_CUT_NONE) {
+			under_way++;
+			continue;
 		}
-		under_way++;
+		call->is_deferred = true; /* sc_ops_fire_released answers */
+		(void)sc_isolation_release(e, iso, by ? by : call->principal, call->to);
+		return;
 	}
 	tell_remaining(call, under_way);
 }
