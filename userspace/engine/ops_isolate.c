@@ -300,6 +300,25 @@ void sc_op_release_group(struct sc_op_call *call, const char *group)
 	tell_remaining(call, under_way);
 }
 
+unsigned int sc_op_release_cuts(struct sc_op_call *call, const char *what, const char *by,
+				struct sc_reply_to waiter)
+{
+	size_t len = strlen(what);
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < SC_ISOLATIONS_MAX; i++) {
+		struct sc_isolation *iso = &call->e->isolations[i];
+		bool is_it = what[0] == '/' ? strcmp(iso->lone_path, what) == 0
+					    : len >= 8 && strncmp(iso->cut.fire_id, what, len) == 0;
+
+		if (!iso->is_used || iso->is_release_due || iso->cut.mode == SC_CUT_NONE || !is_it)
+			continue;
+		(void)sc_isolation_release(call->e, iso, by, n ? SC_REPLY_TO_NOBODY : waiter);
+		n++;
+	}
+	return n;
+}
+
 void sc_op_breaker(struct sc_op_call *call)
 {
 	const char *component = sc_op_need(call, "component", "the component whose breaker it is");
