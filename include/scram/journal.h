@@ -69,6 +69,7 @@ struct sc_time;
 	X(FIRE_RELEASED, "fire.released")                                                         \
 	X(BREAKER_TRANSITION, "breaker.transition")                                               \
 	X(SESSION_BLOCKER, "session-blocker")                                                     \
+	X(COMPONENT_EVENT, "component.event")                                                     \
 	X(CANARY_TRANSITION, "canary.transition")                                                 \
 	X(DRAIN, "drain")                                                                         \
 	X(DISARM, "disarm")                                                                       \

@@ -18,7 +18,8 @@ int sc_fold_new(struct sc_fold **out)
 		return -ENOMEM;
 	fold->fires = calloc(SC_FOLD_FIRES_MAX, sizeof(*fold->fires));
 	fold->conditions = calloc(SC_FOLD_CONDITIONS_MAX, sizeof(*fold->conditions));
-	if (!fold->fires || !fold->conditions)
+	fold->breakers = calloc(SC_FOLD_BREAKERS_MAX, sizeof(*fold->breakers));
+	if (!fold->fires || !fold->conditions || !fold->breakers)
 		return -ENOMEM;
 	*out = SC_TAKE_PTR(fold);
 	return 0;
@@ -30,6 +31,7 @@ void sc_fold_free(struct sc_fold **fold)
 		return;
 	free((*fold)->fires);
 	free((*fold)->conditions);
+	free((*fold)->breakers);
 	free(*fold);
 	*fold = NULL;
 }

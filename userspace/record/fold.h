@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <scram/breaker.h>
 #include <scram/fire.h>
 #include <scram/journal.h>
 
@@ -14,6 +15,7 @@
 #define SC_FOLD_FIRES_RECENT   1024 /* closed ones make room for open ones beyond this */
 #define SC_FOLD_CONDITIONS_MAX 1024
 #define SC_FOLD_BODY_MAX       8192
+#define SC_FOLD_BREAKERS_MAX   SC_COMPONENTS_MAX
 
 /* A condition that the journal knows something about. */
 struct sc_fold_condition {
@@ -23,6 +25,15 @@ struct sc_fold_condition {
 	bool has_live; /* promoted or demoted: `live` overrides the file's value ... */
 	bool live;
 	bool file_live; /* ... until the file's own value is no longer this one */
+};
+
+/* The last transition of a component's breaker, and what it was recorded with. */
+struct sc_fold_breaker {
+	struct sc_breaker_record record;
+	char boot_id[SC_FIRE_BOOT_MAX]; /* of the boot that its times belong to */
+	int64_t real_less_boot_ns; /* CLOCK_REALTIME less CLOCK_BOOTTIME, to tell people its times */
+	char by[SC_FIRE_OPERATOR_MAX];   /* SC_PRINCIPAL_AGENT, or the operator */
+	char note[SC_FIRE_OPERATOR_MAX]; /* the operator's reason; empty = none */
 };
 
 struct sc_fold_switch {
@@ -53,6 +64,11 @@ void sc_fold_apply(struct sc_fold *fold, enum sc_record_kind kind, const char *b
 /* The same for a fire.* record, from the fire itself; allocates nothing. */
 void sc_fold_fire(struct sc_fold *fold, const struct sc_fire *fire);
 
+/* The same for a breaker.transition record, from what it was written of; allocates nothing. */
+void sc_fold_breaker(struct sc_fold *fold, const struct sc_fold_breaker *breaker);
+/* Adds it as one JSON object: the body of such a record. */
+void sc_fold_breaker_json(const struct sc_fold_breaker *breaker, struct sc_str *out);
+
 /* A sc_snapshot_fn for sc_journal_set_snapshot; arg is the fold. */
 bool sc_fold_snapshot(void *fold, unsigned int part, struct sc_str *body);
 
@@ -68,6 +84,10 @@ const struct sc_fire *sc_fold_fire_find(const struct sc_fold *fold, const char *
 unsigned int sc_fold_condition_count(const struct sc_fold *fold);
 const struct sc_fold_condition *sc_fold_condition_at(const struct sc_fold *fold, unsigned int i);
 const struct sc_fold_condition *sc_fold_condition_find(const struct sc_fold *fold, const char *id);
+
+/* NULL: no transition of it is known. */
+const struct sc_fold_breaker *sc_fold_breaker_find(const struct sc_fold *fold,
+						   const char *component);
 
 const struct sc_fold_switch *sc_fold_disarmed(const struct sc_fold *fold);
 const struct sc_fold_switch *sc_fold_draining(const struct sc_fold *fold);

@@ -207,6 +207,7 @@ static sc_fold_fn *const folders[SC_RECORD_KIND_COUNT] = {
 	[SC_RECORD_FIRE_FAILED] = sc_fold_fire_body,
 	[SC_RECORD_FIRE_REKILLED] = sc_fold_fire_body,
 	[SC_RECORD_FIRE_RELEASED] = sc_fold_fire_body,
+	[SC_RECORD_BREAKER_TRANSITION] = sc_fold_transition,
 	[SC_RECORD_DRAIN] = fold_drain,
 	[SC_RECORD_DISARM] = fold_disarm,
 	[SC_RECORD_ARM] = fold_arm,

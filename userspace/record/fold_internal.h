@@ -18,6 +18,9 @@ struct sc_fold {
 	struct sc_fold_condition *conditions;
 	unsigned int condition_count;
 
+	struct sc_fold_breaker *breakers;
+	unsigned int breaker_count;
+
 	struct sc_fold_switch disarmed;
 	struct sc_fold_switch draining;
 	char config_digest[SC_HASH_TEXT_MAX];
@@ -44,6 +47,7 @@ bool sc_fold_is_over(const struct sc_fire *fire);
 typedef int sc_fold_fn(struct sc_fold *fold, const struct sc_fold_input *in);
 sc_fold_fn sc_fold_fire_body;
 sc_fold_fn sc_fold_registered;
+sc_fold_fn sc_fold_transition;
 sc_fold_fn sc_fold_part;
 int sc_fold_set_live(struct sc_fold *fold, const struct sc_fold_input *in, bool live);
 void sc_fold_set_switch(struct sc_fold_switch *s, const struct sc_fold_input *in);

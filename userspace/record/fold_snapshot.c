@@ -68,40 +68,77 @@ static const struct sc_fire *nth_open_fire(const struct sc_fold *fold, unsigned 
 	return NULL;
 }
 
+static void write_fire_item(struct sc_json *j, const struct sc_fire *fire,
+			    enum sc_fire_detail detail)
+{
+	sc_json_member_text(j, "of", "fire");
+	sc_json_key(j, "body");
+	sc_fire_json(j, fire, detail);
+}
+
+static void write_breaker_item(struct sc_json *j, const struct sc_fold_breaker *b)
+{
+	char body[SC_FOLD_BODY_MAX];
+	struct sc_str text;
+
+	sc_str_init(&text, body, sizeof(body));
+	sc_fold_breaker_json(b, &text);
+	sc_json_member_text(j, "of", "breaker");
+	sc_json_key(j, "body");
+	sc_json_raw(j, body);
+}
+
+/* Writes the members of an item; false: there is no such part. */
+static bool write_part(const struct sc_fold *fold, unsigned int part, struct sc_json *j,
+		       enum sc_fire_detail detail)
+{
+	const struct sc_fire *fire;
+
+	if (part == 0) {
+		sc_json_member_text(j, "of", "agent");
+		sc_json_key(j, "body");
+		write_agent(j, fold);
+		return true;
+	}
+	part--;
+	if (part < fold->condition_count) {
+		sc_json_member_text(j, "of", "condition");
+		write_condition(j, &fold->conditions[part]);
+		return true;
+	}
+	part -= fold->condition_count;
+	if (part < fold->breaker_count) {
+		write_breaker_item(j, &fold->breakers[part]);
+		return true;
+	}
+	fire = nth_open_fire(fold, part - fold->breaker_count);
+	if (fire)
+		write_fire_item(j, fire, detail);
+	return fire != NULL;
+}
+
 static bool write_item(const struct sc_fold *fold, unsigned int part, struct sc_str *out,
 		       enum sc_fire_detail detail)
 {
-	const struct sc_fire *fire = NULL;
 	struct sc_json j;
+	bool is_there;
 
-	if (part > fold->condition_count) {
-		fire = nth_open_fire(fold, part - 1 - fold->condition_count);
-		if (!fire)
-			return false;
-	}
 	sc_json_init(&j, out);
 	sc_json_object_begin(&j);
-	sc_json_member_text(&j, "of", fire ? "fire" : part ? "condition" : "agent");
-	if (part > 0 && !fire) {
-		write_condition(&j, &fold->conditions[part - 1]);
-	} else {
-		sc_json_key(&j, "body");
-		if (fire)
-			sc_fire_json(&j, fire, detail);
-		else
-			write_agent(&j, fold);
-	}
+	is_there = write_part(fold, part, &j, detail);
 	sc_json_object_end(&j);
-	return true;
+	return is_there;
 }
 
-/* Part 0 is the agent, then come the conditions, then the fires that are not over. */
+/* Part 0 is the agent, then come the conditions, the breakers, and the fires that are not over. */
 bool sc_fold_snapshot(void *arg, unsigned int part, struct sc_str *body)
 {
 	const struct sc_fold *fold = arg;
 
-	if (!write_item(fold, part, body, SC_FIRE_FULL))
+	if (!write_item(fold, part, body, SC_FIRE_FULL)) {
+		sc_str_reset(body);
 		return false;
+	}
 	/* Room for what the journal puts around it. */
 	if (body->truncated || body->len > SC_RECORD_BODY_MAX - 64) {
 		sc_str_reset(body);
@@ -156,5 +193,7 @@ int sc_fold_part(struct sc_fold *fold, const struct sc_fold_input *in)
 		return fold_agent(fold, &body);
 	if (!strcmp(of, "condition"))
 		return fold_condition_part(fold, item, &body);
+	if (!strcmp(of, "breaker"))
+		return sc_fold_transition(fold, &body);
 	return !strcmp(of, "fire") ? sc_fold_fire_body(fold, &body) : -EBADMSG;
 }
