@@ -4,12 +4,21 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 
+const char *sc_fire_subject(const json_t *fire)
+{
+	const char *group = sc_get_text(fire, "group", NULL);
+
+	return group && *group ? group : sc_get_text(fire, "target", NULL);
+}
+
 void sc_render_fire(struct sc_str *out, const json_t *reply)
 {
+	const char *subject = sc_fire_subject(json_object_get(reply, "fire"));
+
 	sc_str_add(out, "fire ");
 	sc_add_text(out, sc_get_text(reply, "fire_id", NULL));
 	sc_str_add(out, " on ");
-	sc_add_text(out, sc_get_text(reply, "target", NULL));
+	sc_add_text(out, subject ? subject : sc_get_text(reply, "target", NULL));
 	sc_str_add(out, ": ");
 	sc_add_text(out, sc_get_text(reply, "dispatch_descriptor", NULL));
 	sc_str_add(out, "\n");

@@ -36,7 +36,7 @@ static void add_fire(struct sc_table *table, const json_t *fire)
 	sc_table_add(table, &when);
 	sc_table_add_escaped(table, id);
 	sc_table_add_escaped(table, sc_get_text(fire, "condition_id", NULL));
-	sc_table_add_escaped(table, sc_get_text(fire, "target", NULL));
+	sc_table_add_escaped(table, sc_fire_subject(fire));
 	sc_table_add_escaped(table, sc_get_text(fire, "action", NULL));
 	sc_table_add_escaped(table, what_became(fire));
 	sc_table_add_int(table, sc_get_int(fire, "killed", 0));

@@ -8,7 +8,7 @@
 static void add_released(struct sc_str *out, const json_t *fire)
 {
 	sc_str_add(out, "released ");
-	sc_add_text(out, sc_get_text(fire, "target", NULL));
+	sc_add_text(out, sc_fire_subject(fire));
 	sc_str_add(out, " from ");
 	sc_add_text(out, sc_get_text(fire, "action", NULL));
 	sc_str_add(out, " (fire ");

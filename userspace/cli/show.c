@@ -8,13 +8,15 @@
 struct field {
 	const char *key;
 	const char *label;
-	enum { FIELD_TEXT, FIELD_TIME, FIELD_VALUE, FIELD_IF_SET } type;
+	enum { FIELD_TEXT, FIELD_TIME, FIELD_VALUE, FIELD_IF_SET, FIELD_IF_TOLD } type;
 };
 
 static const struct field fields[] = {
 	{"id", "fire", FIELD_TEXT},
 	{"condition_id", "condition", FIELD_TEXT},
 	{"target", "target", FIELD_TEXT},
+	{"group", "group", FIELD_IF_TOLD},
+	{"mode", "mode", FIELD_IF_TOLD},
 	{"cgroup_id", "cgroup id", FIELD_VALUE},
 	{"action", "action", FIELD_TEXT},
 	{"fired_at", "fired at", FIELD_TIME},
@@ -59,6 +61,8 @@ static void add_field(struct sc_str *out, const struct field *field, const json_
 	if (!value || json_is_null(value))
 		return;
 	if (field->type == FIELD_IF_SET && !json_is_true(value) && json_integer_value(value) == 0)
+		return;
+	if (field->type == FIELD_IF_TOLD && json_string_length(value) == 0)
 		return;
 	sc_str_addf(out, "%-15s  ", field->label);
 	if (field->type == FIELD_TIME)

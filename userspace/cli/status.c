@@ -167,6 +167,7 @@ static void add_last_fire(struct sc_str *out, const json_t *fire)
 void sc_render_status(struct sc_str *out, const json_t *reply)
 {
 	const json_t *warnings = json_object_get(reply, "warnings");
+	bool is_dead = json_object_get(reply, "state_before") != NULL;
 	json_t *text;
 	size_t i;
 
@@ -185,8 +186,9 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 		sc_add_text(out, sc_get_text(reply, "halt", NULL));
 		sc_str_add(out, "\n");
 	}
-	add_active(out, json_object_get(reply, "active"),
-		   json_object_get(reply, "state_before") != NULL);
+	add_active(out, json_object_get(reply, "active"), is_dead);
+	sc_render_cuts(out, reply, is_dead);
+	sc_render_unwell(out, reply);
 	add_last_fire(out, json_object_get(reply, "last_fire"));
 	add_lost(out, json_object_get(reply, "lost"));
 	json_array_foreach (warnings, i, text) {

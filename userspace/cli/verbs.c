@@ -64,6 +64,21 @@ bool sc_verb_takes(const struct sc_verb *verb, const struct sc_option *common)
 		.name = "reason", .value = "TEXT", .help = "why, for the record" \
 	}
 
+#define FORCE_CUT                                                                       \
+	{                                                                               \
+		.name = "force", .help = "also when disarmed, and for real though the " \
+					 "condition is a dry-run; recorded"             \
+	}
+#define TTL                                                            \
+	{                                                              \
+		.name = "ttl", .value = "DURATION",                    \
+		.help = "undo it by itself after so long, such as 15m" \
+	}
+#define WAIT                                                                \
+	{                                                                   \
+		.name = "wait", .help = "wait until the effect is verified" \
+	}
+
 const struct sc_option sc_common_options[] = {
 	{.name = "help", .help = "print this"},
 	{.name = "json", .help = "print the answer as JSON"},
@@ -84,6 +99,37 @@ static const struct sc_verb verbs[] = {
 		.options = OPTIONS(OPERATOR, REASON),
 		.kind = SC_VERB_WRITES,
 		.run = sc_verb_arm,
+	},
+	{
+		.name = "break",
+		.operands = "COMPONENT|CGROUP",
+		.operands_min = 1,
+		.operands_max = 1,
+		.help = "cut a component from the network; its clients are refused at once",
+		.details = "A declared component by its name; what is not declared by its path. "
+			   "With --mode all every connection is refused and what is open ends, "
+			   "with --mode new what is open goes on. Fires the live condition that "
+			   "does this, or one that is registered for the purpose, through the "
+			   "same interlocks as any fire. Undo: unbreak.",
+		.options = OPTIONS(FORCE_CUT,
+				   {.name = "mode",
+				    .value = "new|all",
+				    .help = "default: the condition's, else all"},
+				   OPERATOR_REQUIRED, REASON_REQUIRED, TTL, WAIT),
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_break,
+	},
+	{
+		.name = "breaker",
+		.operands = "[COMPONENT [STATE]]",
+		.operands_max = 2,
+		.help = "list the breakers of components, or set one",
+		.details = "STATE is forced-open (cut until taken back), forced-closed (never "
+			   "cut), disabled, metrics-only (counts and cuts nothing) or auto (as "
+			   "configured). A change needs --reason.",
+		.options = OPTIONS(OPERATOR, REASON),
+		.kind = SC_VERB_READS,
+		.run = sc_verb_breaker,
 	},
 	{
 		.name = "check",
@@ -207,6 +253,21 @@ static const struct sc_verb verbs[] = {
 		.run = sc_verb_promote,
 	},
 	{
+		.name = "quarantine",
+		.operands = "TENANT|CGROUP",
+		.operands_min = 1,
+		.operands_max = 1,
+		.help = "cut a tenant from the network: every packet, both ways",
+		.details = "A declared tenant by its name; what is not declared by its path. "
+			   "Open connections end; cgroups that the tenant makes later are cut "
+			   "with it. Fires the live condition that does this, or one that is "
+			   "registered for the purpose, through the same interlocks as any fire. "
+			   "Undo: unquarantine.",
+		.options = OPTIONS(FORCE_CUT, OPERATOR_REQUIRED, REASON_REQUIRED, TTL, WAIT),
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_quarantine,
+	},
+	{
 		.name = "reference",
 		.operands = "[TOPIC]",
 		.operands_max = 1,
@@ -232,11 +293,12 @@ static const struct sc_verb verbs[] = {
 	},
 	{
 		.name = "release",
-		.operands = "FIRE|CGROUP",
+		.operands = "FIRE|CGROUP|NAME",
 		.operands_min = 1,
 		.operands_max = 1,
-		.help = "undo what a fire left in force: thaw, stop killing again",
+		.help = "undo what a fire left in force: thaw, stop killing again, uncut",
 		.details =
+			"NAME is a tenant or a component. "
 			"With --offline it needs no agent: what the journal says is still in "
 			"force is undone and the release is recorded. Refused while an agent runs.",
 		.options = OPTIONS(
@@ -301,6 +363,29 @@ static const struct sc_verb verbs[] = {
 			   "exit status is 3.",
 		.kind = SC_VERB_READS,
 		.run = sc_verb_status,
+	},
+	{
+		.name = "unbreak",
+		.operands = "COMPONENT|CGROUP",
+		.operands_min = 1,
+		.operands_max = 1,
+		.help = "release every cut of a component",
+		.details = "Whoever made it. A breaker that is open goes on by itself: see "
+			   "breaker. With the agent dead: release NAME --offline.",
+		.options = OPTIONS(OPERATOR, REASON),
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_unbreak,
+	},
+	{
+		.name = "unquarantine",
+		.operands = "TENANT|CGROUP",
+		.operands_min = 1,
+		.operands_max = 1,
+		.help = "release every cut of a tenant",
+		.details = "Whoever made it. With the agent dead: release NAME --offline.",
+		.options = OPTIONS(OPERATOR, REASON),
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_unquarantine,
 	},
 	{
 		.name = "unregister",
