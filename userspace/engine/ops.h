@@ -80,10 +80,12 @@ bool sc_op_add_condition(struct sc_op_call *call, const struct sc_condition_spec
  * `component checkout`, `cgroup /a/b`. The caller asks again until nothing stands there.
  */
 void sc_op_release_group(struct sc_op_call *call, const char *group);
-/* Begins the undo of every cut that a fire's id (or its beginning) or a path means; the first of
- * them answers the waiter. Returns how many there are. */
+/* Begins the undo of every cut that a fire's id (or its beginning), a path, or the name of a tenant
+ * or component means; the first of them answers the waiter. Returns how many there are. */
 unsigned int sc_op_release_cuts(struct sc_op_call *call, const char *what, const char *by,
 				struct sc_reply_to waiter);
+/* True for the name of a tenant or component that is declared, or cut. */
+bool sc_op_is_group(struct sc_engine *e, const char *name);
 
 /* Steps of a fire that somebody may be waiting for. */
 void sc_ops_fire_applied(struct sc_engine *e, struct sc_active *a);

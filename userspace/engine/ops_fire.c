@@ -254,15 +254,15 @@ static struct sc_active *find_standing(struct sc_engine *e, const char *what)
 static void tell_not_standing(struct sc_op_call *call, const char *what)
 {
 	bool ambiguous = false;
-	const struct sc_fire *fire = what[0] == '/'
-					     ? NULL
+	bool is_name = what[0] == '/' || sc_op_is_group(call->e, what);
+	const struct sc_fire *fire = is_name ? NULL
 					     : sc_fold_fire_find(call->e->fold, what, &ambiguous);
 
 	if (ambiguous) {
 		sc_op_fail(call, SC_EXIT_USAGE, "more than one fire begins with %s", what);
 		return;
 	}
-	if (!fire && what[0] != '/') {
+	if (!fire && !is_name) {
 		sc_op_fail(call, SC_EXIT_FAILED, "no such fire: %s; `scram fires` lists them",
 			   what);
 		return;
@@ -276,7 +276,9 @@ static void tell_not_standing(struct sc_op_call *call, const char *what)
 void sc_op_release(struct sc_op_call *call)
 {
 	const char *group = sc_op_text(call, "group");
-	const char *what = group ? NULL : sc_op_need(call, "what", "a fire or a cgroup");
+	const char *what = group ? NULL
+				 : sc_op_need(call, "what",
+					      "a fire, a cgroup, or the name of what is cut");
 	const char *by = sc_op_text(call, "operator");
 	struct sc_active *a;
 

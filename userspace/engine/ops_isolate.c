@@ -3,6 +3,7 @@
  * Cutting by name: isolate finds or registers the condition that means the tenant, component or
  * cgroup, and fires it the way any other is fired; release of a group; orders to a breaker.
  */
+#include "engine/components.h"
 #include "engine/ops.h"
 
 #include <errno.h>
@@ -105,12 +106,15 @@ static bool is_same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-/* True for a condition that does what is wished and nothing else, ttl aside. */
+/* True for a condition that does what is wished and nothing else, ttl aside. That of a breaker is
+ * the breaker's own. */
 static bool does(const struct sc_condition_spec *spec, const struct wish *w)
 {
 	const struct sc_action_spec *a = &spec->action;
 	const char *name = w->kind == SC_ACTION_QUARANTINE ? a->tenant_id : a->component;
 
+	if (strncmp(spec->id, SC_BREAKER_PREFIX, strlen(SC_BREAKER_PREFIX)) == 0)
+		return false;
 	if (a->kind != w->kind || spec->rungs || (w->mode != SC_CUT_NONE && a->mode != w->mode))
 		return false;
 	return w->is_path ? !name && is_same(spec->scope, w->name)
@@ -300,6 +304,23 @@ void sc_op_release_group(struct sc_op_call *call, const char *group)
 	tell_remaining(call, under_way);
 }
 
+/* The name behind `tenant ` or `component `. */
+static bool is_cut_of(const struct sc_isolation *iso, const char *name)
+{
+	const char *blank = iso->group ? strchr(iso->cut.name, ' ') : NULL;
+
+	return iso->is_used && blank && strcmp(blank + 1, name) == 0;
+}
+
+bool sc_op_is_group(struct sc_engine *e, const char *name)
+{
+	for (size_t i = 0; i < SC_ISOLATIONS_MAX; i++)
+		if (is_cut_of(&e->isolations[i], name))
+			return true;
+	return sc_group_find(e, SC_GROUP_TENANT, name) ||
+	       sc_group_find(e, SC_GROUP_COMPONENT, name);
+}
+
 unsigned int sc_op_release_cuts(struct sc_op_call *call, const char *what, const char *by,
 				struct sc_reply_to waiter)
 {
@@ -310,6 +331,8 @@ unsigned int sc_op_release_cuts(struct sc_op_call *call, const char *what, const
 		struct sc_isolation *iso = &call->e->isolations[i];
 		bool is_it = what[0] == '/' ? strcmp(iso->lone_path, what) == 0
 					    : len >= 8 && strncmp(iso->cut.fire_id, what, len) == 0;
+
+		is_it = is_it || is_cut_of(iso, what);
 
 		if (!iso->is_used || iso->is_release_due || iso->cut.mode == SC_CUT_NONE || !is_it)
 			continue;
