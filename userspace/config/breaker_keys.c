@@ -22,6 +22,20 @@ static const struct sc_value *place(const struct sc_value *v, const char *key)
 	return at ? at : v;
 }
 
+static void check_waits(struct sc_reader *r, const struct sc_value *v,
+			const struct sc_breaker_spec *b)
+{
+	char buf[64];
+	struct sc_str max;
+
+	if (b->open_ns <= b->open_max_ns)
+		return;
+	sc_str_init(&max, buf, sizeof(buf));
+	sc_condition_duration(&max, b->open_max_ns);
+	sc_fault(r, place(v, "open"), "open is longer than open_max, which is %s; raise open_max",
+		 buf);
+}
+
 void sc_read_breaker(struct sc_reader *r, const struct sc_value *v, const struct sc_key *key,
 		     void *field)
 {
@@ -35,12 +49,10 @@ void sc_read_breaker(struct sc_reader *r, const struct sc_value *v, const struct
 	sc_keys_read(r, v, &sc_breaker_keys, component, false);
 	if (r->faults->n > faults)
 		return;
-	if (b->open_max_ns < b->open_ns)
-		sc_fault(r, place(v, sc_value_find(v, "open_max") ? "open_max" : "open"),
-			 "open_max is shorter than open; make open <= open_max");
+	check_waits(r, v, b);
 	if (b->successes > b->tries)
 		sc_fault(r, place(v, "successes"),
-			 "%u successes of %u tries; no half-open could close it", b->successes,
+			 "%u successes of %u tries can never be; raise tries", b->successes,
 			 b->tries);
 }
 

@@ -138,6 +138,10 @@ static void check_evidence(struct checker *c, const struct sc_value *breaker, co
 
 	if (!text || !v)
 		return;
+	if (!text[strspn(text, " \t\r\n")]) {
+		sc_fault(&c->reader, v, "%s is empty; leave it out to go by the counters", key);
+		return;
+	}
 	predicate = compile(c, text, v);
 	if (predicate && sc_predicate_is_per_target(predicate))
 		sc_fault(&c->reader, v,
