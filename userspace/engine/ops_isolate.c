@@ -249,10 +249,17 @@ void sc_op_isolate(struct sc_op_call *call)
 		sc_op_fire_condition(call, condition, w.is_path ? w.name : NULL);
 }
 
+/* The group may be declared no more; the name of the cut tells what was meant. */
+static const char alone[] = "cgroup ";
+
+static bool is_alone(const struct sc_isolation *iso)
+{
+	return strncmp(iso->cut.name, alone, sizeof(alone) - 1) == 0;
+}
+
 /* On a cgroup alone both kinds may stand side by side: only the kind that is named is released. */
 static bool is_meant(const struct sc_isolation *iso, const char *group, const char *kind)
 {
-	static const char alone[] = "cgroup ";
 	size_t n = sizeof(alone) - 1;
 
 	if (!iso->is_used)
@@ -261,7 +268,7 @@ static bool is_meant(const struct sc_isolation *iso, const char *group, const ch
 		return strcmp(iso->cut.name, group) == 0;
 	if (kind && (iso->action == SC_ACTION_QUARANTINE) != (strcmp(kind, "quarantine") == 0))
 		return false;
-	return !iso->group && strcmp(iso->lone_path, group + n) == 0;
+	return is_alone(iso) && strcmp(iso->lone_path, group + n) == 0;
 }
 
 /* Nothing there can be released now; what is being undone already is told, not waited for. */
@@ -307,9 +314,9 @@ void sc_op_release_group(struct sc_op_call *call, const char *group)
 /* The name behind `tenant ` or `component `. */
 static bool is_cut_of(const struct sc_isolation *iso, const char *name)
 {
-	const char *blank = iso->group ? strchr(iso->cut.name, ' ') : NULL;
+	const char *blank = strchr(iso->cut.name, ' ');
 
-	return iso->is_used && blank && strcmp(blank + 1, name) == 0;
+	return iso->is_used && !is_alone(iso) && blank && strcmp(blank + 1, name) == 0;
 }
 
 bool sc_op_is_group(struct sc_engine *e, const char *name)

@@ -18,6 +18,7 @@ static void take_request(struct fake_agent *agent, int fd)
 	sc_frame_reader_init(&reader, agent->request, sizeof(agent->request));
 	while (sc_frame_read(&reader, fd) == 0)
 		poll(&p, 1, -1);
+	agent->requests++;
 }
 
 static void send_all(int fd, const void *data, size_t n)
@@ -47,30 +48,29 @@ static void wait_for_release(struct fake_agent *agent)
 	poll(&p, 1, -1);
 }
 
-static void *serve(void *arg)
+/* One connection; false when there was none. */
+static bool serve_one(struct fake_agent *agent, const char *text, size_t n)
 {
-	struct fake_agent *agent = arg;
-	size_t n = agent->text ? strlen(agent->text) : 0;
 	_cleanup_close_ int fd = accept(agent->listen_fd, NULL, NULL);
 
 	if (fd < 0)
-		return NULL;
+		return false;
 	if (agent->manner != FAKE_REFUSES)
 		take_request(agent, fd);
 	switch (agent->manner) {
 	case FAKE_ANSWERS:
 	case FAKE_REFUSES:
 		send_header(fd, n);
-		send_all(fd, agent->text, n);
+		send_all(fd, text, n);
 		break;
 	case FAKE_DRIBBLES:
 		send_header(fd, n);
 		for (size_t i = 0; i < n; i++)
-			send_all(fd, agent->text + i, 1);
+			send_all(fd, text + i, 1);
 		break;
 	case FAKE_STOPS_SHORT:
 		send_header(fd, n);
-		send_all(fd, agent->text, n / 2);
+		send_all(fd, text, n / 2);
 		break;
 	case FAKE_BOASTS:
 		send_header(fd, SC_REPLY_SIZE_MAX + 1);
@@ -81,6 +81,21 @@ static void *serve(void *arg)
 	case FAKE_HANGS_UP:
 		break;
 	}
+	return true;
+}
+
+static void *serve(void *arg)
+{
+	struct fake_agent *agent = arg;
+	const char *text = agent->text ? agent->text : "";
+	size_t n;
+
+	do {
+		n = strcspn(text, "\n");
+		if (!serve_one(agent, text, n))
+			return NULL;
+		text += n + (text[n] == '\n');
+	} while (*text);
 	return NULL;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An agent that answers one request the way a test wants it, from a thread of its own. */
+/* An agent that answers its requests the way a test wants it, from a thread of its own. */
 #pragma once
 
 #include <pthread.h>
 #include <stddef.h>
 
 enum fake_manner {
-	FAKE_ANSWERS,      /* sends text as one message */
-	FAKE_DRIBBLES,     /* the same, byte by byte */
+	FAKE_ANSWERS,  /* sends each line of text as one message, to one request after another */
+	FAKE_DRIBBLES, /* the same, byte by byte */
 	FAKE_KEEPS_SILENT, /* takes the request and never answers */
 	FAKE_HANGS_UP,     /* takes the request and closes */
 	FAKE_REFUSES,      /* answers and closes without reading the request */
@@ -16,8 +16,9 @@ enum fake_manner {
 };
 
 struct fake_agent {
-	char dir[64]; /* the run directory */
-	char request[4096];
+	char dir[64];       /* the run directory */
+	char request[4096]; /* the last */
+	unsigned int requests;
 	const char *text;
 	enum fake_manner manner;
 	int listen_fd;

@@ -293,19 +293,118 @@ Test(render, status_shows_what_stands_and_what_is_lost, .init = in_berlin)
 		"warning     m is unknown\n");
 }
 
+static const char cut_status[] =
+	"{\"state\":\"ready\",%s\"isolations\":[{\"fire_id\":\"f1\",\"group\":\"tenant acme\","
+	"\"target\":\"/\",\"mode\":\"drop\",\"by\":\"ann\",\"since\":"
+	"\"2026-11-22T18:00:00.000000Z\",\"expires\":\"2026-11-22T19:00:00.000000Z\","
+	"\"members\":12,\"namespaces\":3,\"packets_in\":1204,\"bytes_in\":1048576,"
+	"\"packets_out\":33,\"bytes_out\":2048,\"top\":\"10.0.0.7:443/tcp\",\"top_packets\":31,"
+	"\"releasing\":false},"
+	"{\"fire_id\":\"f2\",\"group\":\"cgroup /w/x\",\"mode\":\"all\",\"by\":\"auto\",\"since\":"
+	"\"2026-11-22T18:00:00.000000Z\",\"members\":1,\"namespaces\":1,\"packets_in\":0,"
+	"\"bytes_in\":0,\"packets_out\":0,\"bytes_out\":0,\"top\":null,\"releasing\":true,"
+	"\"failing\":true}],"
+	"\"components\":[{\"name\":\"web\",\"health\":\"healthy\",\"circuit_state\":\"closed\"},"
+	"{\"name\":\"db\",\"health\":\"degraded\",\"circuit_state\":\"open\",\"retry_at\":"
+	"\"2026-11-22T18:00:30.000000Z\",\"open_transitions\":2,\"last_error\":\"5 failures\"}]}";
+
+/* The lines from "cut" on; head and counters are another test's. */
+static void assert_cuts(const char *more, const char *want)
+{
+	char text[2048];
+	json_t *root;
+	_cleanup_str_ struct sc_str out;
+
+	snprintf(text, sizeof(text), cut_status, more);
+	root = json_loads(text, 0, NULL);
+	cr_assert_not_null(root);
+	sc_str_init_heap(&out);
+	sc_render_status(&out, root);
+	cr_assert_not_null(strstr(out.data, "\ncut "), "%s", out.data);
+	cr_assert_str_eq(strstr(out.data, "\ncut ") + 1, want);
+	json_decref(root);
+}
+
+Test(render, status_shows_what_is_cut_what_it_held_back_and_the_undo, .init = in_berlin)
+{
+	assert_cuts(
+		"",
+		"cut         tenant acme: drop, 12 cgroups in 3 network namespaces\n"
+		"            by ann since 2026-11-22T19:00:00.000+01:00 until "
+		"2026-11-22T20:00:00.000+01:00; undo: scram unquarantine acme\n"
+		"            held back 1204 packets (1MiB) in, 33 packets (2KiB) out, most "
+		"with 10.0.0.7:443/tcp: 31\n"
+		"cut         cgroup /w/x: all, 1 cgroup in 1 network namespace, BEING RELEASED, "
+		"DOES NOT HOLD AS IT SHOULD\n"
+		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram release "
+		"f2\n"
+		"            held back 0 packets (0B) in, 0 packets (0B) out\n"
+		"component   db is degraded, its breaker open until "
+		"2026-11-22T19:00:30.000+01:00\n");
+}
+
+Test(render, status_of_a_dead_agent_tells_the_undo_without_it, .init = in_berlin)
+{
+	assert_cuts(
+		"\"state_before\":\"ready\",",
+		"cut         tenant acme: drop, 12 cgroups in 3 network namespaces\n"
+		"            by ann since 2026-11-22T19:00:00.000+01:00 until "
+		"2026-11-22T20:00:00.000+01:00; undo: scram release acme --offline\n"
+		"            held back 1204 packets (1MiB) in, 33 packets (2KiB) out, most "
+		"with 10.0.0.7:443/tcp: 31\n"
+		"cut         cgroup /w/x: all, 1 cgroup in 1 network namespace, BEING RELEASED, "
+		"DOES NOT HOLD AS IT SHOULD\n"
+		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram release "
+		"f2 --offline\n"
+		"            held back 0 packets (0B) in, 0 packets (0B) out\n"
+		"component   db is degraded, its breaker open until "
+		"2026-11-22T19:00:30.000+01:00\n");
+}
+
+Test(render, components_are_a_table, .init = in_berlin)
+{
+	assert_rendered(
+		sc_render_components,
+		"{\"components\":[{\"name\":\"web\",\"health\":\"healthy\",\"circuit_state\":"
+		"\"closed\",\"retry_at\":null,\"open_transitions\":0,\"last_error\":null},{"
+		"\"name\":"
+		"\"db\",\"health\":\"degraded\",\"circuit_state\":\"open\",\"retry_at\":"
+		"\"2026-11-22T18:00:30.000000Z\",\"open_transitions\":12,\"last_error\":\"5 "
+		"failures\"}]}",
+		"COMPONENT  HEALTH    BREAKER  NEXT LOOK                      OPENINGS  LAST "
+		"ERROR\n"
+		"web        healthy   closed   -                                     0  -\n"
+		"db         degraded  open     2026-11-22T19:00:30.000+01:00        12  5 "
+		"failures\n");
+	assert_rendered(sc_render_components, "{}", "no component is declared\n");
+}
+
+Test(render, a_cut_tells_its_condition_and_its_undo)
+{
+	assert_rendered(
+		sc_render_isolate,
+		"{\"fire_id\":\"f1\",\"dispatched\":true,\"dispatch_descriptor\":\"verified: cut\","
+		"\"target\":\"/\",\"fire\":{\"id\":\"f1\",\"group\":\"tenant "
+		"acme\",\"condition_id\":"
+		"\"quarantine-acme\"}}",
+		"fire f1 on tenant acme: verified: cut\n"
+		"  condition quarantine-acme; undo: scram unquarantine acme\n");
+}
+
 Test(render, replies_of_the_wrong_shape_do_no_harm)
 {
 	static void (*const all[])(struct sc_str *, const json_t *) = {
-		sc_render_status, sc_render_list,      sc_render_fires,   sc_render_show,
-		sc_render_fire,   sc_render_release,   sc_render_signals, sc_render_why,
-		sc_render_doctor, sc_render_signals_of};
+		sc_render_status, sc_render_list,       sc_render_fires,   sc_render_show,
+		sc_render_fire,   sc_render_release,    sc_render_signals, sc_render_why,
+		sc_render_doctor, sc_render_signals_of, sc_render_isolate, sc_render_components};
 	static const char *const replies[] = {
 		"{}",
 		"{\"fires\":5,\"conditions\":\"x\",\"targets\":{},\"checks\":null,\"fire\":[],"
 		"\"tick\":[]}",
 		"{\"fires\":[1,null],\"conditions\":[[]],\"targets\":[7],\"checks\":[\"x\"],"
 		"\"active\":"
-		"[{}],\"released\":[null],\"fire\":{\"state_snapshot\":[1,[2,{\"a\":null}]]}}"};
+		"[{}],\"isolations\":[7,{}],\"components\":[{},null],\"released\":[null],\"fire\":{"
+		"\"state_snapshot\":[1,[2,{\"a\":null}]]}}"};
 
 	for (size_t r = 0; r < SC_ARRAY_SIZE(replies); r++) {
 		json_t *root = json_loads(replies[r], 0, NULL);

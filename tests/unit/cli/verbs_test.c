@@ -73,6 +73,45 @@ static const struct {
 	 "{\"what\":\"/w\",\"operator\":\"ann\",\"op\":\"release\"}",
 	 "{\"exit\":0,\"released\":[]}",
 	 0},
+	{{"quarantine", "acme", "--reason=r", "--operator=ann"},
+	 "{\"kind\":\"quarantine\",\"name\":\"acme\",\"reason\":\"r\",\"operator\":\"ann\","
+	 "\"wait\":false,\"force\":false,\"op\":\"isolate\"}",
+	 "{\"exit\":0,\"fire_id\":\"f\"}",
+	 0},
+	{{"break", "web", "--mode=new", "--ttl=15m", "--wait", "--force", "--reason=r",
+	  "--operator=ann"},
+	 "{\"kind\":\"break\",\"name\":\"web\",\"mode\":\"new\",\"ttl\":\"15m\",\"reason\":\"r\","
+	 "\"operator\":\"ann\",\"wait\":true,\"force\":true,\"op\":\"isolate\"}",
+	 "{\"exit\":6,\"error\":\"partly\",\"fire_id\":\"f\"}",
+	 6},
+	{{"quarantine", "/w/bad", "--reason=r", "--operator=ann"},
+	 NULL,
+	 "{\"exit\":4,\"error\":\"vetoed by disarmed\",\"veto\":\"disarmed\"}",
+	 4},
+	{{"unquarantine", "acme", "--operator=ann", "--reason=r"},
+	 "{\"group\":\"tenant acme\",\"kind\":\"quarantine\",\"operator\":\"ann\","
+	 "\"reason\":\"r\",\"op\":\"release\"}",
+	 "{\"exit\":0,\"released\":[],\"note\":\"nothing stands\"}",
+	 0},
+	{{"unbreak", "web", "--operator=ann"},
+	 "{\"group\":\"component web\",\"kind\":\"break\",\"operator\":\"ann\",\"op\":\"release\"}",
+	 "{\"exit\":6,\"error\":\"1 cut of it is not undone yet\",\"released\":[]}",
+	 6},
+	{{"unbreak", "/w/x", "--operator=ann"},
+	 "{\"group\":\"cgroup /w/x\",\"kind\":\"break\",\"operator\":\"ann\",\"op\":\"release\"}",
+	 "{\"exit\":0,\"released\":[]}",
+	 0},
+	{{"breaker"}, "{\"op\":\"status\"}", "{\"exit\":0,\"components\":[]}", 0},
+	{{"breaker", "web"},
+	 "{\"op\":\"status\"}",
+	 "{\"exit\":0,\"components\":[{\"name\":\"web\"}]}",
+	 0},
+	{{"breaker", "web"}, NULL, "{\"exit\":0,\"components\":[{\"name\":\"db\"}]}", 1},
+	{{"breaker", "web", "forced-open", "--reason=r", "--operator=ann"},
+	 "{\"component\":\"web\",\"state\":\"forced-open\",\"operator\":\"ann\",\"reason\":\"r\","
+	 "\"op\":\"breaker\"}",
+	 "{\"exit\":0,\"component\":\"web\",\"state\":\"forced-open\"}",
+	 0},
 	{{"promote", "x", "--operator=ann", "--reason=watched"},
 	 "{\"id\":\"x\",\"operator\":\"ann\",\"reason\":\"watched\",\"op\":\"promote\"}",
 	 "{\"exit\":0}",
@@ -121,6 +160,44 @@ Test(verbs, send_their_request_and_pass_the_exit_status_on, .init = quiet)
 		if (exchanges[i].request)
 			cr_assert_str_eq(agent.request, exchanges[i].request, "case %zu", i);
 	}
+}
+
+/* One release after another, until the agent says that nothing is left. */
+Test(verbs, unquarantine_releases_all_that_stands_and_lists_it, .init = quiet)
+{
+	static const char *const words[] = {"unquarantine", "acme", "--operator=ann", NULL};
+	struct fake_agent agent;
+
+	fake_agent_start(&agent, FAKE_ANSWERS,
+			 "{\"exit\":0,\"fire_id\":\"f1\",\"released\":[{\"id\":\"f1\",\"group\":"
+			 "\"tenant acme\",\"target\":\"/\",\"action\":\"tenant-quarantine\"}]}\n"
+			 "{\"exit\":0,\"fire_id\":\"f2\",\"released\":[{\"id\":\"f2\",\"group\":"
+			 "\"tenant acme\",\"target\":\"/\",\"action\":\"tenant-quarantine\"}]}\n"
+			 "{\"exit\":0,\"released\":[],\"note\":\"nothing stands there\"}");
+	cr_assert_eq(scram(agent.dir, words), 0);
+	fake_agent_stop(&agent);
+	cr_assert_eq(agent.requests, 3);
+	fflush(stdout);
+	cr_assert_stdout_eq_str("released tenant acme from tenant-quarantine (fire f1)\n"
+				"released tenant acme from tenant-quarantine (fire f2)\n");
+}
+
+/* A cut that does not come off does not keep the others standing, and is not told as done. */
+Test(verbs, unbreak_goes_on_after_a_failure_and_is_not_done, .init = quiet)
+{
+	static const char *const words[] = {"unbreak", "web", "--operator=ann", NULL};
+	struct fake_agent agent;
+
+	fake_agent_start(&agent, FAKE_ANSWERS,
+			 "{\"exit\":1,\"error\":\"busy\",\"fire_id\":\"f1\",\"released\":[]}\n"
+			 "{\"exit\":0,\"fire_id\":\"f2\",\"released\":[{\"id\":\"f2\",\"group\":"
+			 "\"component web\",\"action\":\"circuit-break-component\"}]}\n"
+			 "{\"exit\":6,\"error\":\"1 cut is not undone yet\",\"released\":[]}");
+	cr_assert_eq(scram(agent.dir, words), 1);
+	fake_agent_stop(&agent);
+	cr_assert_eq(agent.requests, 3);
+	fflush(stdout);
+	cr_assert_stdout_eq_str("released component web from circuit-break-component (fire f2)\n");
 }
 
 Test(verbs, json_is_the_data_alone, .init = quiet)
@@ -173,6 +250,10 @@ Test(verbs, unreachable_agent_is_3, .init = quiet)
 		{"status"},
 		{"reload"},
 		{"release", "/w"},
+		{"quarantine", "acme", "--reason=r", "--operator=o"},
+		{"unquarantine", "acme"},
+		{"unbreak", "/w/x"},
+		{"breaker"},
 		{"fire", "x", "--reason=r", "--operator=o"},
 		{"doctor", "--json"},
 	};
@@ -227,6 +308,13 @@ Test(verbs, arguments_that_make_no_sense_are_2_and_send_nothing, .init = quiet)
 		{"fire", "x", "--operator", "ann"},
 		{"fire", "x", "--reason=r", "--operator=o", "--target=\xff"},
 		{"release"},
+		{"quarantine", "acme"},
+		{"quarantine", "acme", "--reason=r", "--operator=o", "--ttl", "soon"},
+		{"quarantine", "acme", "--reason=r", "--operator=o", "--ttl", "0"},
+		{"quarantine", "acme", "--reason=r", "--operator=o", "--mode", "all"},
+		{"break", "web", "--reason=r", "--operator=o", "--mode", "drop"},
+		{"breaker", "web", "open", "--reason=r"},
+		{"breaker", "web", "auto"},
 		{"completion", "fish"},
 		{"reference", "nothing"},
 		{"help", "nothing"},
