@@ -111,7 +111,7 @@ __noinline int is_within(__u32 slot, __u32 above)
 static __always_inline bool parent_is_outside(struct task_struct *task, __u32 slot)
 {
 	struct task_struct *parent = task->group_leader->real_parent;
-	__u32 parent_slot = slot_of_id(parent->cgroups->dfl_cgrp->kn->id);
+	__u32 parent_slot = slot_of(parent->cgroups->dfl_cgrp);
 
 	return parent_slot == SC_SLOT_NONE || !is_within(parent_slot, slot);
 }

@@ -84,8 +84,10 @@ static __always_inline int process_insert(struct task_struct *task, enum sc_phas
 		process_forget(key, old);
 		err = bpf_map_update_elem(&processes, &key, &new, BPF_NOEXIST);
 	}
-	if (err && err != -EEXIST)
+	if (err && err != -EEXIST) {
 		sc_stat_up(processes_full);
+		note_loss(slot);
+	}
 	return err;
 }
 

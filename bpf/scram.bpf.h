@@ -63,6 +63,23 @@ __noinline int count_at(__u32 slot, __u32 i, __s64 delta)
 	return 0;
 }
 
+/* Notes in the slot's node and in all its ancestors' that something of it was not counted. */
+__noinline int note_loss(__u32 slot)
+{
+	struct sc_node *node = node_at(slot);
+	__u64 now = bpf_ktime_get_ns();
+
+	for (__u32 i = 0; node && i < SC_DEPTH_MAX && i < node->ancestors; i++) {
+		struct sc_node *above = node_at(node->ancestor[i]);
+
+		if (!above)
+			return 0;
+		above->lost_ns = now;
+		__sync_fetch_and_add(&above->lost, 1);
+	}
+	return 0;
+}
+
 /* Adds to one field of the slot and of all its ancestors. */
 #define count(slot, field, delta) \
 	count_at(slot, offsetof(struct sc_counts, field) / sizeof(__s64), delta)
@@ -84,29 +101,39 @@ static __always_inline __u64 ancestor_id(struct cgroup *cgrp, __u32 level)
 
 /*
  * A cgroup without an entry: not supervised, or removed and recycled while a socket still belongs
- * to it, or lost when the id map was full. What it does then counts for its nearest ancestor that
- * is known.
+ * to it, or left out when the id map was full. What it does then counts for its nearest ancestor
+ * that is known; it is looked for from the root down, where none deeper than SC_DEPTH_MAX has a
+ * slot of its own, so that something is found however deep the cgroup lies.
  */
 static __always_inline __u32 slot_of_ancestor(struct cgroup *cgrp)
 {
 	struct sc_node *root = node_at(0);
-	__u32 level = cgrp->level;
+	__u32 level = cgrp->level, slot = 0;
 
 	if (!root || level <= root->level || ancestor_id(cgrp, root->level) != sc_config.root_id)
 		return SC_SLOT_NONE;
-	for (__u32 up = 1; up < SC_DEPTH_MAX && up <= level; up++) {
-		__u32 slot = slot_of_id(ancestor_id(cgrp, level - up));
-		if (slot != SC_SLOT_NONE)
-			return slot;
+	for (__u32 down = 1; down < SC_DEPTH_MAX && root->level + down < level; down++) {
+		__u32 next = slot_of_id(ancestor_id(cgrp, root->level + down));
+
+		if (next == SC_SLOT_NONE)
+			break;
+		slot = next;
 	}
-	sc_stat_up(events_unplaced);
-	return SC_SLOT_NONE;
+	return slot;
 }
 
 static __always_inline __u32 slot_of(struct cgroup *cgrp)
 {
 	__u32 slot = slot_of_id(cgrp->kn->id);
 	return slot != SC_SLOT_NONE ? slot : slot_of_ancestor(cgrp);
+}
+
+/* Whose the slot is; 0 = nobody's. */
+static __always_inline __u32 tenant_of(__u32 slot)
+{
+	struct sc_node *node = slot == SC_SLOT_NONE ? NULL : node_at(slot);
+
+	return node ? node->tenant : 0;
 }
 
 /* Tracepoints of cgroups fire for v1 hierarchies too, whose ids collide with those of cgroup v2. */

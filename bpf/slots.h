@@ -26,6 +26,9 @@ static __always_inline void fill_node(struct sc_node *node, struct sc_node *pare
 	node->flags = flags;
 	node->level = cgrp->level;
 	node->killing = 0;
+	node->tenant = parent ? parent->tenant : 0;
+	node->lost = 0;
+	node->lost_ns = 0;
 	/* Last: readers of the mapped array take a slot with an id for complete. */
 	barrier();
 	*(volatile __u64 *)&node->cgroup_id = cgrp->kn->id;

@@ -3,10 +3,8 @@
  * Family `tcp`: connections, counted for the cgroup that made the socket; an accepted one belongs
  * to the cgroup of its listener. Both address families.
  */
-#include "scram.bpf.h"
+#include "crossing.h"
 
-#define AF_INET     2
-#define AF_INET6    10
 #define IPPROTO_TCP 6
 
 #define CONNECTS 8192 /* a power of two */
@@ -103,6 +101,8 @@ __noinline int count_established(__u32 slot, bool accepted, __u64 us)
 		__sync_fetch_and_add(&c->tcp_established, 1);
 		if (accepted)
 			__sync_fetch_and_add(&c->tcp_accepts, 1);
+		else
+			__sync_fetch_and_add(&c->tcp_connect_successes, 1);
 		if (!us || bucket >= SC_LATENCY_BUCKETS)
 			continue;
 		__sync_fetch_and_add(&c->tcp_connect_us, us);
@@ -146,6 +146,8 @@ int BPF_PROG(tcp_state_changed, const struct sock *sk, int from, int to)
 		if (began) /* what takes less than 1 us took 1 */
 			us = (bpf_ktime_get_ns() - began) / 1000 ?: 1;
 		count_established(slot, !connecting, us);
+		if (tenant_of(slot))
+			crossing_look(sk, slot, connecting);
 	} else if (connecting) {
 		count(slot, tcp_connect_failures, 1);
 	}

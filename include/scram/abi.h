@@ -15,7 +15,7 @@
 #include <linux/types.h>
 #endif
 
-#define SC_SCHEMA 1
+#define SC_SCHEMA 2
 
 /* Ancestors counted for one event, the cgroup itself included. Deeper cgroups count into their
  * ancestor of this depth below the supervised root (struct sc_stats too_deep). */
@@ -31,21 +31,25 @@ enum sc_node_flag {
 	SC_NODE_GONE = 1 << 1, /* its rmdir was seen */
 };
 
-/* Map `nodes`: the cgroup tree. Written by BPF; userspace writes `killing` only. */
+/* Map `nodes`: the cgroup tree. Written by BPF; userspace writes `killing` and `tenant` only. */
 struct sc_node {
 	__u64 cgroup_id; /* kernfs id, never used again within a boot; 0 = the slot is free */
 	__u64 parent_id;
 	__u64 born_ns;   /* CLOCK_MONOTONIC of mkdir, or of the seed */
 	__u64 gone_ns;   /* CLOCK_MONOTONIC of rmdir; 0 = exists */
+	__u64 lost_ns;   /* CLOCK_MONOTONIC of the last of `lost`; 0 = never */
 	__u32 flags;     /* enum sc_node_flag */
 	__u32 level;     /* depth below the hierarchy's root, which is 0 */
 	__u32 killing;   /* userspace: not 0 while scram kills this cgroup, so that its deaths are
 			    expected */
 	__u32 ancestors; /* entries used below; the first is this slot itself, then its parent, ...
 			  */
+	__u32 tenant;    /* userspace: whose it is; 0 = nobody's. A new cgroup begins with its
+			    parent's */
+	__u32 lost;      /* what was not counted in the subtree: its gauges are too low */
 	__u32 ancestor[SC_DEPTH_MAX];
 };
-_Static_assert(sizeof(struct sc_node) == 48 + 4 * SC_DEPTH_MAX, "no padding");
+_Static_assert(sizeof(struct sc_node) == 64 + 4 * SC_DEPTH_MAX, "no padding");
 
 /* Map `counts`: one field per COUNTS signal of signals.def, subtree included. Gauges are signed. */
 struct sc_counts {
@@ -64,7 +68,7 @@ struct sc_counts {
 #undef SC_FIELD_APP
 	__u32 tcp_connect_latency[SC_LATENCY_BUCKETS];
 } __attribute__((aligned(64)));
-_Static_assert(sizeof(struct sc_counts) == 192, "whole cache lines, no surprise growth");
+_Static_assert(sizeof(struct sc_counts) == 256, "whole cache lines, no surprise growth");
 
 enum sc_psi_resource { SC_PSI_CPU, SC_PSI_MEMORY, SC_PSI_IO, SC_PSI_COUNT };
 
@@ -120,12 +124,10 @@ struct sc_stats {
 	__u64 slots_exhausted; /* cgroups that found no free slot: counted into their nearest
 				  ancestor */
 	__u64 too_deep;        /* cgroups below SC_DEPTH_MAX: likewise */
-	__u64 ids_full; /* cgroups that could not be entered into the id map: their events are lost
-			 */
+	__u64 ids_full;        /* cgroups that could not be entered into the id map: likewise */
 	__u64 processes_full;  /* processes that could not be remembered: alive and zombies are too
-				  low */
+				  low; the nodes of its cgroup and all above it say so too */
 	__u64 connects_full;   /* connects whose start was lost to another's: no latency */
-	__u64 events_unplaced; /* events of a supervised cgroup that found no slot */
 	__u64 processes_swept; /* processes whose end or reaping no tracepoint told: noticed late */
 	__u64 slots_taken;     /* cgroups that got a slot of their own, since start */
 	__u64 tasks_pass; /* userspace: number of the pass over the tasks that runs, or ran last */

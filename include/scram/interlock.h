@@ -76,7 +76,8 @@ struct sc_interlock_facts {
 	bool evidence_unknown;        /* an operand of the predicate is unknown now */
 	uint64_t evidence_age_ns;     /* of the oldest source that the predicate uses */
 	uint64_t evidence_age_max_ns; /* older is stale; 0 = no bound */
-	uint64_t events_lost;         /* since the evidence window began: counts may be too low */
+	uint64_t events_lost; /* up to now, when the last was in the evidence window: counts may be
+				 too low; 0 = none */
 
 	/* the target */
 	bool has_target;          /* false: the action names a component, a tenant or the host */

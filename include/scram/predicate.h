@@ -78,6 +78,8 @@ struct sc_signal_set sc_predicate_signals(const struct sc_predicate *predicate);
 /* True when its value may differ between targets: it mentions a cgroup's signal outside of
  * aggregates. */
 bool sc_predicate_is_per_target(const struct sc_predicate *predicate);
+/* True when it has aggregates: other targets than the one that is judged count too. */
+bool sc_predicate_has_aggregates(const struct sc_predicate *predicate);
 /* True when it asks a probe. */
 bool sc_predicate_has_probe(const struct sc_predicate *predicate);
 

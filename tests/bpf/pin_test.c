@@ -50,14 +50,14 @@ static const struct {
 	const char *map;
 	const char *fields[6];
 } documented[] = {
-	{"nodes", {"cgroup_id", "parent_id", "born_ns", "gone_ns", "ancestor", "killing"}},
+	{"nodes", {"cgroup_id", "parent_id", "born_ns", "lost_ns", "ancestor", "tenant"}},
 	{"counts",
 	 {"proc_forks", "proc_crashes", "proc_alive", "oom_kills", "tcp_connects",
 	  "tcp_connect_latency"}},
 	{"kernel", {"pass_ns", "psi_some", "psi_full", "cpu_usage_ns", "flags", "pids_current"}},
 	{"tasks", {"pass", "oldest_start_ns", "dstate", "processes"}},
 	{"stats",
-	 {"wake_attempts", "wake_lost", "slots_exhausted", "processes_full", "events_unplaced",
+	 {"wake_attempts", "wake_lost", "slots_exhausted", "processes_full", "ids_full",
 	  "too_deep"}},
 };
 
@@ -124,7 +124,7 @@ Test(pin, the_default_run_dir_has_the_short_path)
 	char dir[SC_BPF_PIN_DIR_MAX], other[SC_BPF_PIN_DIR_MAX];
 
 	cr_assert_eq(sc_bpf_pin_dir("/run/scram", dir), 0);
-	cr_expect_str_eq(dir, "/sys/fs/bpf/scram/v1");
+	cr_expect_str_eq(dir, "/sys/fs/bpf/scram/v2");
 	cr_assert_eq(sc_bpf_pin_dir("/run/scram2", other), 0);
 	cr_expect_str_neq(other, pin_dir);
 }

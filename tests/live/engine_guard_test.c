@@ -339,35 +339,52 @@ Test(engine_guard, next_rung_does_not_hit_what_was_made_anew_under_the_same_path
 	expect_untouched(&anew);
 }
 
-/* Adds to the pinned counter of events that the kernel side could not place. */
-static void lose_events(uint64_t n)
+static int pinned(const char *map)
 {
 	char path[SC_BPF_PIN_DIR_MAX + 16], dir[SC_BPF_PIN_DIR_MAX];
-	struct sc_stats stats;
-	uint32_t key = 0;
 	int fd;
 
 	cr_assert_eq(sc_bpf_pin_dir(sc_kit.run_dir, dir), 0);
-	snprintf(path, sizeof(path), "%s/stats", dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, map);
 	fd = bpf_obj_get(path);
 	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
-	cr_assert_eq(bpf_map_lookup_elem(fd, &key, &stats), 0);
-	stats.events_unplaced += n;
-	cr_assert_eq(bpf_map_update_elem(fd, &key, &stats, 0), 0);
-	close(fd);
+	return fd;
 }
 
-Test(engine_guard, lost_events_stop_automatic_fires)
+/* Writes into the pinned maps that the kernel side could not count n events of the cgroup. */
+static void lose_events(int cgroup_fd, uint32_t n)
 {
-	struct place sick;
+	_cleanup_close_ int nodes = pinned("nodes"), stats_fd = pinned("stats");
+	uint64_t id = sc_cgroup_id(cgroup_fd);
+	struct sc_node node = {0};
+	struct sc_stats stats;
+	uint32_t key = 0;
+
+	cr_assert_eq(bpf_map_lookup_elem(stats_fd, &key, &stats), 0);
+	stats.processes_full += n;
+	cr_assert_eq(bpf_map_update_elem(stats_fd, &key, &stats, 0), 0);
+	for (; node.cgroup_id != id; key++)
+		cr_assert_eq(bpf_map_lookup_elem(nodes, &key, &node), 0);
+	key--;
+	node.lost += n;
+	node.lost_ns = sc_mono_ns();
+	cr_assert_eq(bpf_map_update_elem(nodes, &key, &node, 0), 0);
+}
+
+Test(engine_guard, lost_events_stop_automatic_fires_on_whom_they_are_of)
+{
+	struct place sick, other;
 
 	sc_kit_start("conditions:\n" AUTO("auto", SICK, "") MANUAL("kill", ""));
 	sick = populate("sick");
+	other = populate("other");
 	sc_kit_wait_grace();
-	lose_events(5);
+	lose_events(sick.fd, 5);
 	sc_kit_crash(sick.fd, 1);
 	expect_vetoed("auto", "source-health", &sick);
 	sc_kit_expect("why auto --json", 0, "5 events were lost");
 	sc_kit_expect("doctor", 1, "5 events could not be counted");
 	cr_expect_eq(sc_kit_fire("kill", "sick", "--wait"), 0);
+	sc_kit_crash(other.fd, 1);
+	sc_kit_wait("auto", "outcome", "emptied", 1);
 }

@@ -10,6 +10,7 @@
  *   fires.c      a fire under way
  *   standing.c   freezes and rekills that outlast their fire
  *   groups.c     tenants and components: which targets a name means
+ *   tenants.c    tells the counting side whose a cgroup is
  *   isolation.c  cuts that stand: made, changed, released
  *   audit.c      whether the world still holds them
  *   components.c breakers, health and events of components
@@ -222,7 +223,7 @@ struct sc_engine {
 	bool traffic_armed;
 	struct sc_audit *audit;
 	struct sc_components *components;
-	uint64_t events_lost, events_lost_before, events_lost_mark, events_lost_ns;
+	uint64_t events_lost; /* on the whole host, since start */
 	uint32_t first_condition; /* where the next tick begins to judge */
 	uint64_t decisions_put_off;
 	uint64_t early_wakes_dropped;
@@ -348,6 +349,12 @@ bool sc_group_has(struct sc_engine *e, const struct sc_group *group, uint32_t sl
  */
 uint32_t sc_group_members(struct sc_engine *e, const struct sc_group *group, uint32_t *slots,
 			  uint32_t max);
+
+/* --- tenants.c --- */
+/* Tells the counting side whose cgroup a new target is, and those below it. */
+void sc_engine_tenant_of_new(struct sc_engine *e, uint32_t slot);
+/* After the declarations changed. */
+void sc_engine_mark_tenants(struct sc_engine *e);
 
 /* --- isolation.c --- */
 /* The group that a fire of the kind means on this slot, NULL where it means the target itself. */

@@ -72,6 +72,21 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
 						     0;
 }
 
+/*
+ * What was not counted in the target's subtree, or on the host where the predicate looks at other
+ * targets too, while the last of it lies in the window. So nobody can hold up the fires of others
+ * by making the kernel side lose what is his own.
+ */
+static uint64_t events_lost(const struct sc_engine *e, const struct sc_predicate *p, uint32_t slot)
+{
+	const struct sc_kernel_port *k = &e->ports->kernel;
+	const volatile struct sc_node *node =
+		&k->nodes[sc_predicate_has_aggregates(p) ? k->root_slot : slot];
+	uint64_t last_ns = node->lost_ns;
+
+	return last_ns && e->now.mono_ns < last_ns + SC_IRREVERSIBLE_WINDOW_NS ? node->lost : 0;
+}
+
 /* How old the evidence is, and what was not counted of it: losses touch counted signals only. */
 static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
 			  struct sc_interlock_facts *facts)
@@ -88,7 +103,7 @@ static void fill_evidence(struct sc_engine *e, const struct sc_condition *c, uin
 		if (!sc_signal_set_has(&used, (enum sc_signal)s))
 			continue;
 		if (source == SC_SOURCE_COUNTS)
-			facts->events_lost = e->events_lost - e->events_lost_before;
+			facts->events_lost = events_lost(e, c->predicate, slot);
 		if (source != SC_SOURCE_KERNEL && source != SC_SOURCE_TASKS)
 			continue;
 		age = sc_source_age_ns(&e->source, &e->now, slot, (enum sc_signal)s);

@@ -56,6 +56,9 @@ struct sc_kernel_port {
 	/* loop, for requests: the cgroup at that path, as in /proc/PID/cgroup. -ENOENT, also when
 	 * it has no slot. */
 	int (*find)(void *ctx, const char *path, struct sc_found_cgroup *out);
+	/* loop: whose the cgroup is, 0 = nobody's; those made in it from now on begin with the
+	 * same. Nothing when the slot is another's by now. No system call. */
+	void (*set_tenant)(void *ctx, uint32_t slot, uint64_t cgroup_id, uint32_t tenant);
 	/* collector: the path of that cgroup, as in /proc/PID/cgroup; -ESTALE when it is gone. */
 	int (*path_of)(void *ctx, uint64_t cgroup_id, char *buf, size_t size);
 };

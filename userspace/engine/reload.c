@@ -212,6 +212,7 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 		*config = (struct sc_config){0};
 		sc_engine_mark_protected(e);
 	}
+	sc_engine_mark_tenants(e);
 	sc_isolations_reloaded(e);
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;

@@ -174,7 +174,6 @@ static void add_lost(struct sc_engine *e, struct sc_json *j)
 	sc_json_member_u64(j, "processes_full", s->processes_full);
 	sc_json_member_u64(j, "processes_swept", s->processes_swept);
 	sc_json_member_u64(j, "connects_full", s->connects_full);
-	sc_json_member_u64(j, "events_unplaced", s->events_unplaced);
 	sc_json_member_u64(j, "window_blocks_exhausted", plan.blocks_exhausted);
 	sc_json_member_u64(j, "counters_backwards", plan.backwards);
 	sc_json_member_u64(j, "collector_failures", atomic_load(&e->collector.pass_failures));

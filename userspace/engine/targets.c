@@ -119,6 +119,7 @@ static void add_target(struct sc_engine *e, uint32_t slot, uint64_t id, char *pa
 	mark_protected(e, slot);
 	if (e->plan)
 		sc_plan_target_added(e->plan, slot, path);
+	sc_engine_tenant_of_new(e, slot);
 	sc_isolations_target_added(e, slot);
 }
 

@@ -18,26 +18,13 @@
 /* A slot and its ancestors, for every wake record of one batch. */
 #define EARLY_SLOTS_MAX 128
 
-static void note_loss(struct sc_engine *e)
-{
-	const volatile struct sc_stats *s = e->ports->kernel.stats;
-
-	/* Not wake_lost: a lost wake record loses no count. */
-	e->events_lost = s->ids_full + s->processes_full + s->events_unplaced;
-	if (e->now.mono_ns - e->events_lost_ns <= SC_IRREVERSIBLE_WINDOW_NS)
-		return;
-	/* Counted from the mark before: a loss is held against the evidence for one window at
-	 * least, two at most. */
-	e->events_lost_before = e->events_lost_ns ? e->events_lost_mark : e->events_lost;
-	e->events_lost_mark = e->events_lost;
-	e->events_lost_ns = e->now.mono_ns;
-}
-
 void sc_engine_fill_source(struct sc_engine *e)
 {
 	const struct sc_kernel_port *k = &e->ports->kernel;
 
-	note_loss(e);
+	/* Not wake_lost: a lost wake record loses no count. Nor cgroups without a slot: theirs are
+	 * in their ancestor's. */
+	e->events_lost = k->stats->processes_full;
 	e->source.slots = k->slots;
 	e->source.features = k->features | SC_FEATURE_BIT(SC_FEATURE_AGENT);
 	e->source.tasks_pass = atomic_load(&e->collector.task_pass);

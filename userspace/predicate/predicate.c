@@ -207,6 +207,11 @@ bool sc_predicate_is_per_target(const struct sc_predicate *predicate)
 	return false;
 }
 
+bool sc_predicate_has_aggregates(const struct sc_predicate *predicate)
+{
+	return predicate->aggregates_n > 0;
+}
+
 bool sc_predicate_has_probe(const struct sc_predicate *predicate)
 {
 	for (uint32_t i = 0; i < predicate->code_n; i++)

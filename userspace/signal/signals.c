@@ -13,6 +13,7 @@ static const char *const feature_names[] = {
 	[SC_FEATURE_PROC] = "proc",
 	[SC_FEATURE_OOM] = "oom",
 	[SC_FEATURE_TCP] = "tcp",
+	[SC_FEATURE_TENANT] = "tenant",
 	[SC_FEATURE_CGROUP_ITER] = "cgroup-iterator",
 	[SC_FEATURE_TASK_ITER] = "task-iterator",
 	[SC_FEATURE_MEMORY] = "memory-controller",
@@ -21,10 +22,13 @@ static const char *const feature_names[] = {
 };
 _Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for each feature");
 
-/* A counted signal belongs to the BPF object of its family, which is the first part of its name. */
-#define FEATURE_COUNTS(name) \
-	((name)[0] == 'p' ? SC_FEATURE_PROC : (name)[0] == 'o' ? SC_FEATURE_OOM : SC_FEATURE_TCP)
 #define IS_FAMILY(name, a, b) ((name)[0] == (a) && (name)[1] == (b))
+/* A counted signal belongs to the BPF object of its family, which is the first part of its name. */
+#define FEATURE_COUNTS(name)                             \
+	((name)[0] == 'p'            ? SC_FEATURE_PROC   \
+	 : (name)[0] == 'o'          ? SC_FEATURE_OOM    \
+	 : IS_FAMILY(name, 't', 'e') ? SC_FEATURE_TENANT \
+				     : SC_FEATURE_TCP)
 #define FEATURE_KERNEL(name)                             \
 	(IS_FAMILY(name, 'm', 'e')   ? SC_FEATURE_MEMORY \
 	 : IS_FAMILY(name, 'p', 'i') ? SC_FEATURE_PIDS   \

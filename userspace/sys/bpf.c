@@ -40,10 +40,20 @@ static int set_options(struct sc_bpf *b, const struct sc_bpf_options *options, c
 	return b->tasks_done ? 0 : -ENOMEM;
 }
 
+/* Without connections half of what goes on between tenants would look like none. */
+static bool lacks_other_part(struct sc_bpf *b, enum sc_bpf_part part)
+{
+	if (part != SC_BPF_TENANT || b->parts & 1U << SC_BPF_TCP)
+		return false;
+	snprintf(b->reasons[part], SC_BPF_REASON_MAX, "%s is not attached",
+		 sc_bpf_part_name(SC_BPF_TCP));
+	return true;
+}
+
 static int start_parts(struct sc_bpf *b, int root_fd, char *reason)
 {
 	for (unsigned int part = 0; part < SC_BPF_PART_COUNT; part++) {
-		if (!(b->options.leave_out & 1U << part))
+		if (!(b->options.leave_out & 1U << part) && !lacks_other_part(b, part))
 			sc_bpf_part_start(b, part, root_fd);
 		else if (!b->reasons[part][0])
 			snprintf(b->reasons[part], SC_BPF_REASON_MAX, "left out by configuration");

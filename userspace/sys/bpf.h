@@ -29,7 +29,8 @@ enum sc_bpf_part {
 	SC_BPF_TREE,    /* mkdir, rmdir, populated: slots of new cgroups */
 	SC_BPF_PROC,    /* forks, execs, exits, migrations */
 	SC_BPF_OOM,     /* victims of the out-of-memory killer */
-	SC_BPF_TCP,     /* connections */
+	SC_BPF_TCP,     /* connections, also between tenants */
+	SC_BPF_TENANT,  /* signals between tenants */
 	SC_BPF_CGROUPS, /* the cgroup iterator: struct sc_kernel; and the seed of slots */
 	SC_BPF_TASKS,   /* the task iterator: struct sc_tasks; and the seed of processes */
 	SC_BPF_PART_COUNT
@@ -49,7 +50,7 @@ struct sc_bpf_options {
 
 /* Maps as userspace sees them; valid until sc_bpf_close. All arrays have `slots` entries. */
 struct sc_bpf_view {
-	struct sc_node *nodes; /* write nothing but through sc_bpf_set_killing */
+	struct sc_node *nodes; /* written by sc_bpf_set_killing and sc_bpf_set_tenant only */
 	const struct sc_counts *counts;
 	const struct sc_kernel *kernel; /* each entry says in pass_ns when it was filled */
 	const struct sc_tasks *tasks;   /* of the last finished pass; 0 in an empty cgroup */
@@ -141,6 +142,12 @@ uint32_t sc_bpf_slot_of(const struct sc_bpf *b, uint64_t cgroup_id);
  * nobody. -ESTALE when the slot holds another cgroup than cgroup_id.
  */
 int sc_bpf_set_killing(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, bool on);
+
+/*
+ * Says whose the cgroup is, 0 = nobody's; not those below it, but a cgroup that is made in it from
+ * now on begins with the same. -ESTALE when the slot holds another cgroup than cgroup_id.
+ */
+int sc_bpf_set_tenant(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, uint32_t tenant);
 
 #define SC_BPF_PIN_DIR_MAX 128
 /*

@@ -249,15 +249,33 @@ uint32_t sc_bpf_slot_of(const struct sc_bpf *b, uint64_t cgroup_id)
 	return slot;
 }
 
-int sc_bpf_set_killing(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, bool on)
+/* The node of the slot while it is that cgroup's, or NULL. */
+static struct sc_node *node_of(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id)
 {
 	struct sc_node *node;
 
-	if (slot >= b->options.slots)
-		return -ESTALE;
+	if (slot >= b->options.slots || !cgroup_id)
+		return NULL;
 	node = &sc_bpf_nodes(b)[slot];
-	if (!cgroup_id || __atomic_load_n(&node->cgroup_id, __ATOMIC_ACQUIRE) != cgroup_id)
+	return __atomic_load_n(&node->cgroup_id, __ATOMIC_ACQUIRE) == cgroup_id ? node : NULL;
+}
+
+int sc_bpf_set_killing(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, bool on)
+{
+	struct sc_node *node = node_of(b, slot, cgroup_id);
+
+	if (!node)
 		return -ESTALE;
 	__atomic_store_n(&node->killing, on, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int sc_bpf_set_tenant(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, uint32_t tenant)
+{
+	struct sc_node *node = node_of(b, slot, cgroup_id);
+
+	if (!node)
+		return -ESTALE;
+	__atomic_store_n(&node->tenant, tenant, __ATOMIC_RELEASE);
 	return 0;
 }

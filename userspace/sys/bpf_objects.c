@@ -24,6 +24,7 @@
 #include "oom.skel.h"
 #include "tasks.skel.h"
 #include "tcp.skel.h"
+#include "tenant.skel.h"
 #include "tree.skel.h"
 #pragma GCC diagnostic pop
 
@@ -305,6 +306,7 @@ static const struct part_row parts[SC_BPF_PART_COUNT] = {
 	[SC_BPF_PROC] = {"proc", lifecycle_bpf__elf_bytes},
 	[SC_BPF_OOM] = {"oom", oom_bpf__elf_bytes},
 	[SC_BPF_TCP] = {"tcp", tcp_bpf__elf_bytes},
+	[SC_BPF_TENANT] = {"tenant", tenant_bpf__elf_bytes},
 	[SC_BPF_CGROUPS] = {"cgroups", cgroups_bpf__elf_bytes},
 	[SC_BPF_TASKS] = {"tasks", tasks_bpf__elf_bytes},
 };

@@ -39,8 +39,11 @@ static const struct {
 	enum sc_bpf_part part;
 	enum sc_feature feature;
 } parts[] = {
-	{SC_BPF_PROC, SC_FEATURE_PROC},       {SC_BPF_OOM, SC_FEATURE_OOM},
-	{SC_BPF_TCP, SC_FEATURE_TCP},         {SC_BPF_CGROUPS, SC_FEATURE_CGROUP_ITER},
+	{SC_BPF_PROC, SC_FEATURE_PROC},
+	{SC_BPF_OOM, SC_FEATURE_OOM},
+	{SC_BPF_TCP, SC_FEATURE_TCP},
+	{SC_BPF_TENANT, SC_FEATURE_TENANT},
+	{SC_BPF_CGROUPS, SC_FEATURE_CGROUP_ITER},
 	{SC_BPF_TASKS, SC_FEATURE_TASK_ITER},
 };
 
@@ -100,6 +103,13 @@ static int find(void *ctx, const char *path, struct sc_found_cgroup *out)
 			       w->ports.kernel.nodes[out->slot].cgroup_id == out->cgroup_id
 		       ? 0
 		       : -ENOENT;
+}
+
+static void set_tenant(void *ctx, uint32_t slot, uint64_t cgroup_id, uint32_t tenant)
+{
+	struct wire *w = ctx;
+
+	(void)sc_bpf_set_tenant(w->bpf, slot, cgroup_id, tenant);
 }
 
 static void set_killing(void *ctx, uint64_t cgroup_id, bool is_killing)
@@ -296,6 +306,7 @@ static void fill_ports(struct wire *w)
 			   .pass_tasks = pass_tasks,
 			   .recycle = recycle,
 			   .find = find,
+			   .set_tenant = set_tenant,
 			   .path_of = path_of},
 		.effector = sc_effector_real(&w->host),
 		.settle = settle,

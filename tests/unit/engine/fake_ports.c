@@ -68,6 +68,13 @@ static int find(void *ctx, const char *path, struct sc_found_cgroup *out)
 	return -ENOENT;
 }
 
+static void set_tenant(void *ctx, uint32_t slot, uint64_t cgroup_id, uint32_t tenant)
+{
+	(void)ctx;
+	cr_assert_eq(fake_world.nodes[slot].cgroup_id, cgroup_id);
+	fake_world.nodes[slot].tenant = tenant;
+}
+
 static void nothing(void *ctx)
 {
 	(void)ctx;
@@ -135,6 +142,7 @@ int sc_ports_open(const struct sc_run_options *unused, uint32_t targets_max, str
 			   .pass_tasks = pass_tasks,
 			   .recycle = recycle,
 			   .find = find,
+			   .set_tenant = set_tenant,
 			   .path_of = path_of},
 		.effector = sc_fake_effector(&w->fake),
 		.traffic = sc_fake_traffic(&w->traffic),

@@ -140,11 +140,50 @@ Test(tick, a_jump_of_the_clock_begins_the_windows_anew_and_a_grace)
 	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "resume-grace");
 }
 
+/* As BPF does it: the node and those above it. */
+static void lose_event(uint32_t slot)
+{
+	const struct sc_node *node = &fake_world.nodes[slot];
+
+	for (uint32_t i = 0; i < node->ancestors; i++) {
+		fake_world.nodes[node->ancestor[i]].lost++;
+		fake_world.nodes[node->ancestor[i]].lost_ns = sc_mono_ns();
+	}
+}
+
 Test(tick, lost_counts_veto_what_rests_on_them)
 {
 	e = fake_engine_start(crash_loop);
 	sc_engine_tick_full(e);
-	fake_world.stats.events_unplaced = 1;
+	lose_event(2);
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	fake_let_fires_settle(e);
+	cr_expect_eq(fake_world.fake.kill_writes, 0);
+	cr_assert_eq(fires_in_state(SC_FIRE_VETOED), 1);
+	cr_assert_str_eq(sc_fold_fire_at(e->fold, 0)->veto, "source-health");
+}
+
+Test(tick, lost_counts_of_one_do_not_veto_fires_on_others)
+{
+	e = fake_engine_start(crash_loop);
+	sc_engine_tick_full(e);
+	lose_event(3);
+	crash(2, 3);
+	sc_engine_tick_full(e);
+	fake_let_fires_settle(e);
+	cr_expect_eq(fires_in_state(SC_FIRE_VERIFIED), 1);
+}
+
+Test(tick, lost_counts_of_one_veto_what_looks_at_all)
+{
+	e = fake_engine_start("conditions:\n"
+			      "  - {id: many, description: t, scope: \"/w/*\", when: "
+			      "\"increase(proc.crashes[60s]) >= 3 and count(\\\"/w/*\\\", "
+			      "increase(proc.crashes[60s]) > 0) < 2\", action: {kind: "
+			      "process-exit}, auto_fire: true, live: true, registered_by: t}\n");
+	sc_engine_tick_full(e);
+	lose_event(3);
 	crash(2, 3);
 	sc_engine_tick_full(e);
 	fake_let_fires_settle(e);
@@ -157,16 +196,14 @@ Test(tick, a_loss_is_held_against_the_evidence_for_a_whole_window)
 {
 	e = fake_engine_start(crash_loop);
 	sc_engine_tick_full(e);
-	fake_world.stats.events_unplaced = 1;
-	sc_engine_tick_full(e);
-	e->events_lost_ns -= 61 * SC_NS_PER_S; /* the next mark is due a moment after the loss */
-	sc_engine_tick_full(e);
+	lose_event(2);
+	fake_world.nodes[2].lost_ns -= 59 * SC_NS_PER_S;
 	crash(2, 3);
 	sc_engine_tick_full(e);
 	fake_let_fires_settle(e);
 	cr_expect_eq(fake_world.fake.kill_writes, 0);
 
-	e->events_lost_ns -= 61 * SC_NS_PER_S;
+	fake_world.nodes[2].lost_ns -= 2 * SC_NS_PER_S;
 	sc_engine_tick_full(e);
 	sc_engine_tick_full(e);
 	fake_let_fires_settle(e);
@@ -193,7 +230,7 @@ Test(tick, lost_counts_do_not_veto_what_rests_on_the_kernels_own_numbers)
 		"10%\", action: {kind: process-exit}, auto_fire: true, live: true, "
 		"registered_by: t}\n");
 	sc_engine_tick_full(e);
-	fake_world.stats.events_unplaced = 1;
+	lose_event(2);
 	press(2);
 	sc_engine_tick_full(e);
 	fake_let_fires_settle(e);
