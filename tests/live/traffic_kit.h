@@ -87,3 +87,10 @@ char *sc_traffic_nft(const char *arguments);
 unsigned int sc_traffic_journal(const char *a, const char *b);
 /* Waits until there are at least n. */
 void sc_traffic_wait_journal(const char *a, const char *b, unsigned int n);
+
+/* How many programs on packets are attached to the supervised cgroup. */
+unsigned int sc_traffic_attached(void);
+/* Detaches them behind the agent's back; returns how many. */
+unsigned int sc_traffic_detach(void);
+/* How many entries are below the directory of the agent's pins. */
+unsigned int sc_traffic_pins(void);
