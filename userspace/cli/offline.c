@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "record/fold.h"
 #include "sys/cgroup.h"
+#include "wire/traffic.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,6 +28,7 @@ struct offline {
 	struct sc_fold *fold;
 	struct sc_cgroup_fs fs;
 	unsigned int released;
+	unsigned int unrecorded; /* cuts that were held and stand in no record */
 	int status;
 };
 
@@ -55,6 +57,12 @@ static int wait_thawed(int dirfd)
 	}
 }
 
+/* Of another boot: the cgroup and the cut went with it, and the id may be another's now. */
+static bool is_of_this_boot(const struct offline *o, const struct sc_fire *fire)
+{
+	return strcmp(fire->boot_id, sc_journal_boot_id(o->journal)) == 0;
+}
+
 /* Undoes what the fire holds in force on its cgroup; one that is gone is a success. */
 static int thaw(const struct offline *o, const struct sc_fire *fire)
 {
@@ -62,8 +70,7 @@ static int thaw(const struct offline *o, const struct sc_fire *fire)
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	/* Of another boot: the cgroup went with it, and its id may be another's now. */
-	if (strcmp(fire->boot_id, sc_journal_boot_id(o->journal)) != 0)
+	if (!is_of_this_boot(o, fire))
 		return 0;
 	dirfd = sc_cgroup_open(&o->fs, fire->cgroup_id);
 	if (dirfd == -ESTALE)
@@ -75,6 +82,19 @@ static int thaw(const struct offline *o, const struct sc_fire *fire)
 	if (r == 0)
 		r = wait_thawed(dirfd);
 	return r == -ENODEV || r == -ENOENT ? 0 : r;
+}
+
+/* Gives the network back to what is cut under that fire or name. How many cuts, or -errno; what
+ * holds nothing is none. What went wrong, and what stays held, is told. */
+static int uncut(struct offline *o, const char *fire_or_name)
+{
+	struct sc_cut_report report = {0};
+	int r = sc_traffic_offline_release(o->args->run_dir, fire_or_name, &report);
+
+	if (r != -ENOENT && report.text[0])
+		o->status = sc_complain(o->args, r < 0 ? SC_EXIT_UNCONFIRMED : o->status, "%s: %s",
+					fire_or_name, report.text);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* Appends fire.released, so that the next start takes nothing up again. */
@@ -102,13 +122,23 @@ static int record_release(struct offline *o, struct sc_fire *fire)
 	return 0;
 }
 
+/* What a cut acts on is its group. */
+static const char *subject(const struct sc_fire *fire)
+{
+	return fire->group[0] ? fire->group : fire->target;
+}
+
 static void release_one(struct offline *o, struct sc_fire *fire)
 {
-	int r = fire->action == SC_ACTION_FREEZE ? thaw(o, fire) : 0;
+	int r = 0;
 
+	if (fire->action == SC_ACTION_FREEZE)
+		r = thaw(o, fire);
+	else if (sc_action_kind_cuts(fire->action) && is_of_this_boot(o, fire))
+		r = uncut(o, fire->id);
 	if (r < 0) {
 		o->status = sc_complain(
-			o->args, SC_EXIT_UNCONFIRMED, "%s (fire %s): %s", fire->target, fire->id,
+			o->args, SC_EXIT_UNCONFIRMED, "%s (fire %s): %s", subject(fire), fire->id,
 			r == -ETIMEDOUT ? "thawed, but it still reads frozen; is an "
 					  "ancestor frozen?"
 					: strerror(-r));
@@ -119,21 +149,31 @@ static void release_one(struct offline *o, struct sc_fire *fire)
 	if (r < 0)
 		o->status = sc_complain(o->args, SC_EXIT_FAILED,
 					"%s is released, but the journal could not be written: %s",
-					fire->target, strerror(-r));
+					subject(fire), strerror(-r));
 }
 
 /* In force, or begun by an agent that died before it could tell. */
 static bool is_in_force(const struct sc_fire *fire)
 {
 	return sc_fire_is_standing(fire) ||
-	       (fire->action == SC_ACTION_FREEZE &&
+	       ((fire->action == SC_ACTION_FREEZE || sc_action_kind_cuts(fire->action)) &&
 		(fire->state == SC_FIRE_INTENT || fire->state == SC_FIRE_DISPATCHED));
+}
+
+/* By the name of the tenant or component, or as status shows it: `tenant acme`. */
+static bool is_of_group(const struct offline *o, const struct sc_fire *fire)
+{
+	const char *blank = strchr(fire->group, ' ');
+
+	return blank && (strcmp(blank + 1, o->what) == 0 || strcmp(fire->group, o->what) == 0);
 }
 
 static bool is_meant(const struct offline *o, const struct sc_fire *fire)
 {
 	if (o->what[0] == '/')
 		return strcmp(fire->target, o->what) == 0;
+	if (is_of_group(o, fire))
+		return true;
 	return strlen(o->what) >= FIRE_PREFIX_MIN &&
 	       strncmp(fire->id, o->what, strlen(o->what)) == 0;
 }
@@ -188,16 +228,62 @@ static void seal(struct offline *o)
 					strerror(r < 0 ? -r : EIO));
 }
 
-/* Releasing twice is harmless, as it is beside an agent; only a fire that never was is a fault. */
+static bool has_cuts(const struct offline *o)
+{
+	for (unsigned int i = 0; i < sc_fold_fire_count(o->fold); i++) {
+		const struct sc_fire *fire = sc_fold_fire_at(o->fold, i);
+
+		if (sc_action_kind_cuts(fire->action) && is_in_force(fire) &&
+		    is_of_this_boot(o, fire))
+			return true;
+	}
+	return false;
+}
+
+/* A journal that was lost or replaced must not keep anybody from the network. But a name that was
+ * mistyped must not let go of cuts that others are meant by: the rules have no names. */
+static bool uncut_unrecorded(struct offline *o)
+{
+	static const char *const kinds[] = {"tenant", "component", "cgroup"};
+	_cleanup_str_ struct sc_str name;
+	int r;
+
+	sc_str_init_heap(&name);
+	if (has_cuts(o))
+		return false;
+	r = uncut(o, o->what);
+	for (size_t i = 0; r == 0 && i < SC_ARRAY_SIZE(kinds); i++) {
+		sc_str_reset(&name);
+		sc_str_addf(&name, "%s %s", kinds[i], o->what);
+		r = name.truncated ? -ENOMEM : uncut(o, name.data);
+	}
+	if (r > 0)
+		o->unrecorded += (unsigned int)r;
+	return r != 0;
+}
+
+static bool is_known_group(const struct offline *o)
+{
+	for (unsigned int i = 0; i < sc_fold_fire_count(o->fold); i++)
+		if (is_of_group(o, sc_fold_fire_at(o->fold, i)))
+			return true;
+	return false;
+}
+
+/* Releasing twice is harmless, as it is beside an agent; only what never was is a fault. */
 static void tell_not_in_force(struct offline *o)
 {
 	bool ambiguous = false;
 
-	if (o->what[0] == '/' || sc_fold_fire_find(o->fold, o->what, &ambiguous))
+	if (uncut_unrecorded(o))
+		return;
+	if (o->what[0] == '/' || is_known_group(o) ||
+	    sc_fold_fire_find(o->fold, o->what, &ambiguous))
 		printf("the journal has nothing in force by that name\n");
 	else
 		o->status = sc_complain(o->args, SC_EXIT_FAILED, "%s: %s",
-					ambiguous ? "more than one fire begins so" : "no such fire",
+					ambiguous ? "more than one fire begins so"
+						  : "no such fire, tenant or component",
 					o->what);
 }
 
@@ -206,6 +292,7 @@ static void release_all(struct offline *o)
 	unsigned int n = sc_fold_fire_count(o->fold);
 	_cleanup_free_ struct sc_fire *meant = calloc(n + 1, sizeof(*meant));
 	unsigned int count = 0;
+	bool is_prefix = false;
 
 	if (!meant) {
 		o->status = sc_complain(o->args, SC_EXIT_FAILED, "out of memory");
@@ -215,10 +302,12 @@ static void release_all(struct offline *o)
 	for (unsigned int i = 0; i < n; i++) {
 		const struct sc_fire *fire = sc_fold_fire_at(o->fold, i);
 
-		if (fire && is_in_force(fire) && is_meant(o, fire))
-			meant[count++] = *fire;
+		if (!fire || !is_in_force(fire) || !is_meant(o, fire))
+			continue;
+		is_prefix = is_prefix || (o->what[0] != '/' && !is_of_group(o, fire));
+		meant[count++] = *fire;
 	}
-	if (count > 1 && o->what[0] != '/') {
+	if (count > 1 && is_prefix) {
 		o->status = sc_complain(o->args, SC_EXIT_USAGE,
 					"%s begins %u fires; give more digits", o->what, count);
 		return;
@@ -241,6 +330,9 @@ int sc_release_offline(const struct sc_args *args)
 	if (o.released)
 		printf("released %u fire%s; the next start of the agent goes on from there\n",
 		       o.released, o.released == 1 ? "" : "s");
+	if (o.unrecorded)
+		printf("released %u cut%s that no record knows of\n", o.unrecorded,
+		       o.unrecorded == 1 ? "" : "s");
 	if (o.fs.root_fd >= 0)
 		sc_cgroup_fs_close(&o.fs);
 	sc_journal_close(&o.journal);

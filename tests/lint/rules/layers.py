@@ -32,6 +32,7 @@ DOORS = {
     ("worker", "engine/protocol.h"): "likewise",
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
     ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
+    ("userspace/cli/offline.c", "wire/traffic.h"): "and gives back the network",
 }
 
 
