@@ -190,6 +190,30 @@ static void five_rungs(struct sc_condition_spec *s)
 	s->rungs = SC_CONDITION_RUNGS_MAX + 1;
 }
 
+static void mode_on_kill(struct sc_condition_spec *s)
+{
+	s->action.mode = SC_CUT_REFUSE_NEW;
+}
+
+static void mode_drop(struct sc_condition_spec *s)
+{
+	s->action.kind = SC_ACTION_CIRCUIT_BREAK;
+	s->action.mode = SC_CUT_DROP;
+}
+
+static void quarantine_rung(struct sc_condition_spec *s)
+{
+	s->rungs = 2;
+	s->rung[0] = (struct sc_rung){SC_ACTION_QUARANTINE, SC_NS_PER_S};
+	s->rung[1] = (struct sc_rung){SC_ACTION_PROCESS_EXIT, 0};
+}
+
+static void refuse_for_ever(struct sc_condition_spec *s)
+{
+	quarantine_rung(s);
+	s->rung[0] = (struct sc_rung){SC_ACTION_REFUSE_NEW, 0};
+}
+
 static void long_id(struct sc_condition_spec *s)
 {
 	char id[SC_CONDITION_ID_MAX + 2];
@@ -215,6 +239,10 @@ Test(spec, check_names_the_field_at_fault)
 		{"max_targets over", "max_targets", many_targets},
 		{"ttl on process-exit", "ttl", ttl_on_kill},
 		{"five rungs", "escalate", five_rungs},
+		{"mode on process-exit", "action.config", mode_on_kill},
+		{"mode that is none of a circuit-break", "action.config.mode", mode_drop},
+		{"a rung that is none", "escalate", quarantine_rung},
+		{"a rung that refuses without end", "escalate", refuse_for_ever},
 	};
 	const char *field = NULL;
 	struct sc_diag diag;
@@ -228,6 +256,38 @@ Test(spec, check_names_the_field_at_fault)
 			     breakages[i].name);
 		cr_assert_str_eq(field, breakages[i].field, "%s: %s", breakages[i].name, diag.text);
 	}
+}
+
+Test(spec, new_connections_are_refused_before_the_kill)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec spec = sample();
+	const char *field = NULL;
+	struct sc_diag diag;
+
+	refuse_for_ever(&spec);
+	spec.rung[0].dwell_ns = 10 * SC_NS_PER_S;
+	cr_assert_eq(sc_condition_spec_check(&spec, &field, &diag), 0, "%s", diag.text);
+	/* Alone it can be undone, and so may end by itself. */
+	spec.rungs = 0;
+	spec.action.kind = SC_ACTION_REFUSE_NEW;
+	spec.ttl_ns = SC_NS_PER_S;
+	cr_assert_eq(sc_condition_spec_check(&spec, &field, &diag), 0, "%s", diag.text);
+	cr_assert_not(sc_condition_is_irreversible(&spec));
+}
+
+/* What was decided for new connections must not go on as a cut of all. */
+Test(spec, how_hard_it_cuts_is_part_of_the_judgement)
+{
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec a = sample();
+	_cleanup_(sc_condition_spec_done) struct sc_condition_spec b;
+
+	a.action.kind = SC_ACTION_CIRCUIT_BREAK;
+	a.action.mode = SC_CUT_REFUSE_NEW;
+	cr_assert_eq(sc_condition_spec_copy(&b, &a), 0);
+	cr_assert(sc_condition_spec_same_judgement(&a, &b));
+	b.action.mode = SC_CUT_REFUSE_ALL;
+	cr_assert_not(sc_condition_spec_same_judgement(&a, &b));
+	cr_assert_not(sc_condition_spec_equal(&a, &b));
 }
 
 Test(spec, a_ladder_that_ends_in_a_kill_is_irreversible)

@@ -382,3 +382,74 @@ Test(config, the_reference_names_every_key_of_the_sample)
 		cr_assert(strstr(text.data, want), "%s", keys[i]);
 	}
 }
+
+static void parse(struct sc_config *config, const char *text)
+{
+	_cleanup_faults_ struct sc_config_faults faults;
+
+	cr_assert_eq(sc_config_parse(config, "text", text, strlen(text), &faults), 0, "%s",
+		     text_of(&faults));
+}
+
+Test(config, a_breaker_has_the_defaults_of_the_manual)
+{
+	_cleanup_config_ struct sc_config config = {0};
+	const struct sc_component *web;
+
+	parse(&config, "components:\n"
+		       "  web: {cgroups: [/w/web], breaker: {}}\n"
+		       "  db: {cgroups: [/w/db]}\n");
+	web = sc_config_component(&config, "web");
+	cr_assert(web->has_breaker);
+	cr_assert_not(sc_config_component(&config, "db")->has_breaker);
+	cr_assert_not(web->breaker.live);
+	cr_assert_eq(web->breaker.mode, SC_CUT_REFUSE_NEW);
+	cr_assert_eq(web->breaker.failures, 5);
+	cr_assert_eq(web->breaker.open_ns, 30 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.open_max_ns, 300 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.tries, 3);
+	cr_assert_eq(web->breaker.half_open_ns, 30 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.successes, 1);
+	cr_assert_null(web->failure);
+	cr_assert_null(web->success);
+}
+
+Test(config, a_breaker_is_what_the_file_says)
+{
+	_cleanup_faults_ struct sc_config_faults faults;
+	_cleanup_config_ struct sc_config config = {0};
+	const struct sc_component *web;
+
+	cr_assert_eq(sc_config_load(&config, "tests/corpus/config/good-breaker.yaml",
+				    SC_CONFIG_ANY_OWNER, &faults),
+		     0, "%s", text_of(&faults));
+	web = sc_config_component(&config, "web");
+	cr_assert(web->breaker.live);
+	cr_assert_eq(web->breaker.mode, SC_CUT_REFUSE_ALL);
+	cr_assert_eq(web->breaker.failures, 10);
+	cr_assert_eq(web->breaker.open_ns, 60 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.open_max_ns, 600 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.tries, 5);
+	cr_assert_eq(web->breaker.half_open_ns, 20 * SC_NS_PER_S);
+	cr_assert_eq(web->breaker.successes, 2);
+	cr_assert_str_eq(web->failure,
+			 "count(\"/w/web*\", increase(tcp.connect_failures[1s]) > 0) >= 2");
+	cr_assert_str_eq(web->success, "any(\"/w/web*\", increase(tcp.connect_successes[1s]) > 0)");
+}
+
+Test(config, a_circuit_break_refuses_new_connections_unless_told_otherwise)
+{
+	_cleanup_config_ struct sc_config config = {0};
+
+	parse(&config,
+	      "components: {web: {cgroups: [/w/web]}}\n"
+	      "conditions:\n"
+	      "  - {id: a, action: {kind: circuit-break-component, config: {component: web}}}\n"
+	      "  - {id: b, scope: /w/*, action: {kind: circuit-break-component, config: "
+	      "{mode: all}}}\n"
+	      "  - {id: c, scope: /w/*, action: {kind: tenant-quarantine}}\n");
+	cr_assert_eq(config.conditions[0].action.mode, SC_CUT_REFUSE_NEW);
+	cr_assert_eq(config.conditions[1].action.mode, SC_CUT_REFUSE_ALL);
+	cr_assert_null(config.conditions[1].action.component);
+	cr_assert_eq(config.conditions[2].action.mode, SC_CUT_NONE);
+}

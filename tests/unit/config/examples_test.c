@@ -38,7 +38,7 @@ static int check(char *file)
 
 Test(examples, each_of_them_passes_the_check)
 {
-	cr_assert_geq(found.gl_pathc, 5);
+	cr_assert_geq(found.gl_pathc, 8);
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		cr_assert_eq(check(found.gl_pathv[i]), 0, "%s", found.gl_pathv[i]);
 }
@@ -60,13 +60,15 @@ Test(examples, none_acts_before_somebody_promotes_it)
 		cr_assert_eq(
 			sc_config_load(&config, found.gl_pathv[i], SC_CONFIG_ANY_OWNER, &faults),
 			0);
-		cr_assert_geq(config.condition_count, 1);
+		cr_assert_geq(config.condition_count + config.component_count, 1);
+		for (size_t k = 0; k < config.component_count; k++)
+			cr_assert_not(config.components[k].breaker.live);
 		for (size_t k = 0; k < config.condition_count; k++) {
 			const struct sc_condition_spec *spec = &config.conditions[k];
 
 			cr_assert_not(spec->live, "%s", spec->id);
-			cr_assert(spec->auto_fire && spec->scope && spec->description, "%s",
-				  spec->id);
+			cr_assert(spec->auto_fire && spec->description, "%s", spec->id);
+			cr_assert(spec->scope || spec->action.target, "%s", spec->id);
 			cr_assert_eq(spec->max_targets, 1, "%s", spec->id);
 		}
 	}
@@ -83,6 +85,31 @@ Test(examples, the_crash_loop_is_frozen_before_it_is_killed)
 	cr_assert_eq(config.conditions[0].rungs, 2);
 	cr_assert_eq(config.conditions[0].rung[0].kind, SC_ACTION_FREEZE);
 	cr_assert_eq(config.conditions[0].rung[1].kind, SC_ACTION_PROCESS_EXIT);
+}
+
+/* A15 */
+Test(examples, the_catalogue_does_to_whom_what_it_says)
+{
+	_cleanup_(sc_config_faults_done) struct sc_config_faults faults;
+	_cleanup_(sc_config_done) struct sc_config lateral = {0};
+	_cleanup_(sc_config_done) struct sc_config cascade = {0};
+	const struct sc_condition_spec *spec;
+
+	cr_assert_eq(sc_config_load(&lateral, EXAMPLES "/cross-tenant-lateral-movement.yaml",
+				    SC_CONFIG_ANY_OWNER, &faults),
+		     0);
+	spec = &lateral.conditions[0];
+	cr_assert_eq(spec->action.kind, SC_ACTION_QUARANTINE);
+	cr_assert_null(spec->action.tenant_id, "it takes the tenant that was seen");
+	cr_assert_str_eq(spec->scope, "/tenants/*");
+	cr_assert_eq(lateral.tenant_count, 2);
+	cr_assert_eq(sc_config_load(&cascade, EXAMPLES "/cascading-failure-detected.yaml",
+				    SC_CONFIG_ANY_OWNER, &faults),
+		     0);
+	spec = &cascade.conditions[0];
+	cr_assert_eq(spec->action.kind, SC_ACTION_PROCESS_EXIT);
+	cr_assert_null(spec->scope, "judged once, so that it fires once");
+	cr_assert_str_eq(spec->action.target, "/workload/gateway");
 }
 
 Test(examples, all_of_them_can_be_used_together)
