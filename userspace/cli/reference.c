@@ -6,6 +6,7 @@
 #include "cli/usage.h"
 
 #include <scram/action.h>
+#include <scram/breaker.h>
 #include <scram/condition.h>
 #include <scram/config.h>
 #include <scram/interlock.h>
@@ -150,7 +151,20 @@ static void print_states(struct sc_str *out)
 			"One fire per latch: a predicate that stays true does not fire again.\n\n"
 			"```mermaid\n");
 	sc_fsm_print_diagram(out);
-	sc_str_add(out, "```\n");
+	sc_str_add(out,
+		   "```\n\n# States of a component's breaker\n\n"
+		   "Nothing waits for ever but what an operator ordered: open and half-open end by "
+		   "time alone. Metrics-only goes\nthrough closed, open and half-open, and cuts "
+		   "nothing.\n\n"
+		   "```mermaid\n");
+	sc_breaker_print_diagram(out);
+	sc_str_add(out,
+		   "```\n\n"
+		   "A wait that `half_open_failed` ends in is twice the last one, up to "
+		   "`open_max`; `half_open_untried` waits as\nlong as before; `recovered` forgets "
+		   "the waits. One that was forced begins anew, closed, when the order is taken "
+		   "back. The waits go on while\nthe "
+		   "agent is down; after a reboot they are over, and the breaker looks at once.\n");
 }
 
 static void list_topics(struct sc_str *out)
