@@ -103,7 +103,11 @@ static void log_outcome(const struct sc_fire *f)
 {
 	uint64_t empty_us = (f->timing.verified_ns - f->timing.decided_ns) / SC_NS_PER_US;
 
-	if (f->state == SC_FIRE_VERIFIED)
+	if (f->state == SC_FIRE_VERIFIED && sc_action_kind_cuts(f->action))
+		sc_log_warning("fired: %s, %s on %s: %s (fire %s)", f->condition_id,
+			       sc_action_kind_name(f->action), f->target, f->dispatch_result,
+			       f->id);
+	else if (f->state == SC_FIRE_VERIFIED)
 		sc_log_warning("fired: %s, %s on %s: %s, %u processes, %llu us after the decision "
 			       "(fire %s)",
 			       f->condition_id, sc_action_kind_name(f->action), f->target,

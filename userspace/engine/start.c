@@ -103,6 +103,8 @@ static int open_world(struct sc_engine *e)
 		sc_log_error("%s", why[0] ? why : strerror(-r));
 		return r;
 	}
+	if (ports->traffic.ops)
+		ports->effector.traffic = &ports->traffic;
 	e->ports = ports;
 	for (size_t i = 0; i < ports->n_features; i++)
 		if (!ports->features[i].attached)
@@ -237,6 +239,7 @@ void sc_engine_stop(struct sc_engine *e)
 		sc_hand_done(&e->hand);
 	if (came_up) {
 		sc_standing_thaw_all(e);
+		sc_components_finish(e);
 		record_life(e, SC_RECORD_AGENT_STOPPED);
 		sc_records_keep(e);
 		e->stopping = true;

@@ -53,7 +53,9 @@ static void recycle(void *ctx, const uint32_t *slots, size_t n)
 static int path_of(void *ctx, uint64_t cgroup_id, char *buf, size_t size)
 {
 	(void)ctx;
-	if (cgroup_id == 1)
+	if (cgroup_id == fake_world.named_id)
+		snprintf(buf, size, "%s", fake_world.named_path);
+	else if (cgroup_id == 1)
 		snprintf(buf, size, "/");
 	else
 		snprintf(buf, size, "/w/%d", (int)(cgroup_id - 100));
@@ -204,6 +206,33 @@ void fake_engine_stop(struct sc_engine **e)
 	sc_engine_stop(*e);
 	*e = NULL;
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void fake_make_cgroup(struct sc_engine *e, uint32_t slot, uint64_t id, const char *path)
+{
+	struct fake_world *w = &fake_world;
+
+	w->named_id = id;
+	w->named_path = path;
+	w->nodes[slot] = (struct sc_node){.cgroup_id = id,
+					  .parent_id = 1,
+					  .born_ns = sc_mono_ns(),
+					  .flags = SC_NODE_BORN,
+					  .level = 1,
+					  .ancestors = 2,
+					  .ancestor = {slot, 0}};
+	sc_engine_tick_full(e);
+	for (int i = 0; i < 1000 && !sc_targets_get(e->targets, slot); i++)
+		cr_assert_eq(sc_loop_once(&e->loop, 10), 0);
+	cr_assert_not_null(sc_targets_get(e->targets, slot));
+	fake_let_fires_settle(e);
+}
+
+void fake_remove_cgroup(struct sc_engine *e, uint32_t slot)
+{
+	fake_world.nodes[slot].flags |= SC_NODE_GONE;
+	sc_engine_tick_full(e);
+	cr_assert_null(sc_targets_get(e->targets, slot));
 }
 
 void fake_let_fires_settle(struct sc_engine *e)

@@ -21,6 +21,8 @@ struct fake_world {
 	struct sc_kernel kernel[FAKE_SLOTS];
 	struct sc_tasks tasks[FAKE_SLOTS];
 	struct sc_stats stats;
+	uint64_t named_id; /* a cgroup with a path that its id does not tell */
+	const char *named_path;
 	struct sc_wake wakes[64]; /* given to the next drain */
 	unsigned int n_wakes;
 	struct sc_fake fake;
@@ -37,6 +39,11 @@ extern struct fake_world fake_world;
 struct sc_engine *fake_engine_start(const char *conditions);
 /* Stops it and removes the directory. */
 void fake_engine_stop(struct sc_engine **e);
+
+/* A cgroup of that id and path is made in the slot, and the engine learns of it. */
+void fake_make_cgroup(struct sc_engine *e, uint32_t slot, uint64_t id, const char *path);
+/* The cgroup of the slot is removed, and the engine notices. */
+void fake_remove_cgroup(struct sc_engine *e, uint32_t slot);
 
 /* Runs the loop, and the world's clock, until no fire is with the hand or being verified. */
 void fake_let_fires_settle(struct sc_engine *e);
