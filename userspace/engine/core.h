@@ -13,7 +13,7 @@
  *   tenants.c    tells the counting side whose a cgroup is
  *   isolation.c  cuts that stand: made, changed, released
  *   audit.c      whether the world still holds them
- *   components.c breakers, health and events of components
+ *   components*.c breakers, health and events of components
  *   pending.c    fires that wait for a second person
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
@@ -41,6 +41,7 @@
 #include "record/statefile.h"
 
 struct sc_fold;
+struct sc_fold_breaker;
 
 /* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
 #define SC_ACTIVE_MAX 64
@@ -223,7 +224,7 @@ struct sc_engine {
 	bool traffic_armed;
 	struct sc_audit *audit;
 	struct sc_components *components;
-	uint64_t events_lost; /* on the whole host, since start */
+	uint64_t events_lost;     /* on the whole host, since start */
 	uint32_t first_condition; /* where the next tick begins to judge */
 	uint64_t decisions_put_off;
 	uint64_t early_wakes_dropped;
@@ -292,7 +293,12 @@ struct sc_fire_request {
 	bool forced;
 	const char *fired_by;  /* `auto` or the operator */
 	const char *principal; /* SC_PRINCIPAL_AGENT or who the kernel says it was */
-	bool is_breaker;       /* asked by a breaker, whose state stands in for a predicate */
+	/* Asked by a breaker, whose state stands in for a predicate; then these too: */
+	bool is_breaker;
+	bool is_live;         /* it acts, whatever its condition says */
+	uint32_t *veto;       /* the last reason told, kept by the breaker; 0 = none */
+	const char *evidence; /* a JSON object */
+
 	const char *reason;
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;
@@ -418,20 +424,24 @@ void sc_audit_look(struct sc_engine *e);
 /* The collector is done: what is missing is set again. */
 void sc_audit_take(struct sc_engine *e);
 
-/* --- components.c --- */
-/* After a reload: keeps the state of components that are still declared. 0 or -ENOMEM. */
-int sc_components_reload(struct sc_engine *e);
+/* --- components*.c --- */
 void sc_components_free(struct sc_engine *e);
+/* At the end, while there is still a journal: writes what was counted and not yet told. */
+void sc_components_finish(struct sc_engine *e);
 /* Each full tick, after the snapshot and before the decisions. */
 void sc_components_tick(struct sc_engine *e);
-/* Its last counts are taken before the target is forgotten. */
+/* The target is gone, and its slot not yet given back: its last counts are taken. */
 void sc_components_target_removed(struct sc_engine *e, uint32_t slot);
-/* Adds the array of components to status and state file. */
+/* Adds the session and the array of components to status and state file. */
 void sc_components_json(struct sc_engine *e, struct sc_json *j);
-/* A cut of the component began or ended by another hand than its breaker's. */
+/* A cut began to stand or was released: who holds its component is told at the next tick. */
 void sc_components_cut_changed(struct sc_engine *e, const struct sc_isolation *iso);
-/* An operator's state ("auto" gives it back to itself). 0, or -ENOENT: no such component, -EINVAL:
- * no such state. */
+/*
+ * An operator's state ("auto" gives it back to itself). 0, also when it is so already; -ENOENT: no
+ * such component, -EINVAL: no such state, -EOPNOTSUPP: the component declares no breaker, -EPERM:
+ * an interlock vetoed the cut, -EIO: the cut failed; both are fires on record. Only 0 changes
+ * something.
+ */
 int sc_components_set_state(struct sc_engine *e, const char *component, const char *state,
 			    const char *by, const char *reason);
 
@@ -450,6 +460,8 @@ void sc_pending_expire(struct sc_engine *e);
 bool sc_records_append(struct sc_engine *e, enum sc_record_kind kind, const char *body);
 /* The fire's next step: sets its state, appends it, folds it. */
 bool sc_records_fire(struct sc_engine *e, enum sc_record_kind kind, struct sc_fire *fire);
+/* A breaker's transition: appends it, folds it. */
+bool sc_records_breaker(struct sc_engine *e, const struct sc_fold_breaker *breaker);
 void sc_records_fact(struct sc_engine *e, const char *fmt, ...) _printf_(2, 3);
 /* Seals, flushes what is held, notices a broken journal; for every full tick. */
 void sc_records_keep(struct sc_engine *e);

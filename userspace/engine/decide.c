@@ -25,6 +25,14 @@ static enum sc_action_kind kind_of(const struct sc_condition *c, uint32_t rung)
 	return c->spec->rungs ? c->spec->rung[rung].kind : c->spec->action.kind;
 }
 
+/* What is dry-run goes through everything but the action. */
+static bool is_dry_run(const struct sc_condition *c, const struct sc_fire_request *rq)
+{
+	if (rq->is_breaker)
+		return !rq->is_live;
+	return !c->live && !rq->forced;
+}
+
 /* Live fires and dry-runs are counted apart: a dry-run is judged like a live one and never stops
  * one. Another fire on the same target reaches no further: only other targets are counted. */
 static void count_recent(struct sc_engine *e, const char *condition_id, bool dry_run,
@@ -119,7 +127,7 @@ static void fill_reach(struct sc_engine *e, const struct sc_fire_request *rq,
 		       const struct sc_condition *c, struct sc_interlock_facts *facts)
 {
 	struct sc_condition_stats stats = sc_conditions_stats(e->set, rq->condition);
-	bool dry_run = !c->live && !rq->forced;
+	bool dry_run = is_dry_run(c, rq);
 
 	facts->max_targets = c->spec->max_targets;
 	facts->blast_percent = e->config.limits.blast_percent;
@@ -253,7 +261,7 @@ static void name_cut(struct sc_engine *e, const struct sc_fire_request *rq, stru
 		return;
 	snprintf(fire->group, sizeof(fire->group), "%s %s", sc_group_kind_name(group->kind),
 		 group->name);
-	if (c->scope < 0)
+	if (!c->spec->scope)
 		sc_strcopy(fire->target, sizeof(fire->target), fire->group);
 }
 
@@ -269,7 +277,7 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 		.fired_at_ns = e->now.real_ns,
 		.fired_at_mono_ns = e->now.mono_ns,
 		.fired_at_boot_ns = e->now.boot_ns,
-		.dry_run = !c->live && !rq->forced,
+		.dry_run = is_dry_run(c, rq),
 		.forced = rq->forced,
 		.two_person = c->spec->requires_two_person ? SC_TWO_PERSON_PENDING
 							   : SC_TWO_PERSON_NOT_REQUIRED,
@@ -290,7 +298,9 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
 	if (sc_action_kind_cuts(fire->action))
 		name_cut(e, rq, fire);
-	if (!rq->outside)
+	if (rq->is_breaker)
+		sc_strcopy(fire->evidence, sizeof(fire->evidence), rq->evidence);
+	else if (!rq->outside)
 		write_evidence(e, c, rq->slot, fire);
 }
 
@@ -356,11 +366,24 @@ static void record_end(struct sc_engine *e, enum sc_record_kind kind,
 	sc_engine_remember_fire(e, fire);
 }
 
+/* True when this veto is another than the last one of who asks. */
+static bool is_worth_telling(struct sc_engine *e, const struct sc_fire_request *rq, uint32_t reason)
+{
+	bool is_new;
+
+	if (rq->outside)
+		return true;
+	if (!rq->is_breaker)
+		return sc_conditions_vetoed(e->set, rq->condition, rq->slot, reason);
+	is_new = *rq->veto != reason;
+	*rq->veto = reason;
+	return is_new;
+}
+
 static int veto(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
 		const struct sc_verdict *verdict)
 {
-	bool worth = rq->outside || sc_conditions_vetoed(e->set, rq->condition, rq->slot,
-							 sc_verdict_reason(verdict));
+	bool worth = is_worth_telling(e, rq, sc_verdict_reason(verdict));
 
 	if (rq->asker == SC_ASKER_AUTO && !worth)
 		return SC_EXIT_VETOED;

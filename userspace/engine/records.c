@@ -59,6 +59,21 @@ bool sc_records_fire(struct sc_engine *e, enum sc_record_kind kind, struct sc_fi
 	return note_append(e, kind, sc_journal_append(e->journal, &e->now, kind, body, NULL));
 }
 
+bool sc_records_breaker(struct sc_engine *e, const struct sc_fold_breaker *breaker)
+{
+	char body[SC_RECORD_BODY_MAX + 1];
+	struct sc_str text;
+
+	e->now = sc_time_now();
+	sc_str_init(&text, body, sizeof(body));
+	sc_fold_breaker_json(breaker, &text);
+	SC_ASSERT(!text.truncated); /* the sizes in fold.h fit one record */
+	sc_fold_breaker(e->fold, breaker);
+	return note_append(
+		e, SC_RECORD_BREAKER_TRANSITION,
+		sc_journal_append(e->journal, &e->now, SC_RECORD_BREAKER_TRANSITION, body, NULL));
+}
+
 void sc_records_fact(struct sc_engine *e, const char *fmt, ...)
 {
 	char raw[512], clean[1024], body[4096];

@@ -3,7 +3,7 @@
  * From files and run-time registrations to a running set: compiled beside the one that runs, then
  * swapped. A fault anywhere leaves the running set as it is.
  */
-#include "engine/core.h"
+#include "engine/components.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -103,11 +103,13 @@ struct built {
 	struct sc_condition_meta *meta;
 	struct sc_group **groups;
 	uint32_t n_groups;
+	struct sc_component_watches watches;
 };
 
 static void built_done(struct built *b)
 {
 	sc_conditions_free(&b->set);
+	sc_component_watches_done(&b->watches);
 	sc_plan_free(&b->plan);
 	sc_groups_free(&b->groups, b->n_groups);
 	free(b->meta);
@@ -166,6 +168,8 @@ static int build(struct sc_engine *e, const struct sc_registry *registry,
 		return r;
 	}
 	r = sc_groups_new(&b->groups, &b->n_groups, config, b->plan);
+	if (r == 0)
+		r = sc_components_build(e, config, &env, &b->watches, text);
 	if (r < 0)
 		return r;
 	if (may_cut(b))
@@ -198,7 +202,11 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 	sc_conditions_set_root(b.set, e->ports->kernel.root_slot);
 	if (e->set)
 		sc_conditions_adopt(b.set, e->set);
-	built_done(&(struct built){e->plan, e->set, e->meta, e->groups, e->n_groups});
+	built_done(&(struct built){.plan = e->plan,
+				   .set = e->set,
+				   .meta = e->meta,
+				   .groups = e->groups,
+				   .n_groups = e->n_groups});
 	e->plan = b.plan;
 	e->groups = b.groups;
 	e->n_groups = b.n_groups;
@@ -213,6 +221,7 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 		sc_engine_mark_protected(e);
 	}
 	sc_engine_mark_tenants(e);
+	sc_components_swap(e, &b.watches);
 	sc_isolations_reloaded(e);
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;
@@ -304,6 +313,21 @@ void sc_engine_log_refusal(const char *what, const char *text)
 	}
 }
 
+/* Those of the files, and one for each breaker that they declare. */
+static int set_conditions(struct sc_registry *registry, const struct sc_config *config,
+			  struct sc_str *text, struct sc_diag *diag)
+{
+	struct sc_condition_spec *specs = NULL;
+	size_t n = 0;
+	int r = sc_components_conditions(config, &specs, &n, text);
+
+	if (r < 0)
+		return r;
+	r = sc_registry_set_files(registry, specs, n, diag);
+	sc_components_conditions_done(config, &specs, n);
+	return r;
+}
+
 int sc_engine_load(struct sc_engine *e, struct sc_str *text)
 {
 	struct sc_config config = {0};
@@ -314,9 +338,7 @@ int sc_engine_load(struct sc_engine *e, struct sc_str *text)
 	if (r < 0)
 		return r;
 	registry = e->registry ? sc_registry_clone(e->registry) : sc_registry_new();
-	r = registry ? sc_registry_set_files(registry, config.conditions, config.condition_count,
-					     &diag)
-		     : -ENOMEM;
+	r = registry ? set_conditions(registry, &config, text, &diag) : -ENOMEM;
 	if (r < 0) {
 		sc_str_addf(text, "%s\n", diag.text[0] ? diag.text : strerror(-r));
 		sc_registry_free(&registry);
