@@ -6,10 +6,13 @@
 
 #include "base/io.h"
 #include "cli/args.h"
+#include "cli/render.h"
+#include "engine/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <jansson.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -359,22 +362,75 @@ static void look_journal(const struct sc_args *args, struct sc_finding *f)
 		    report.text);
 }
 
+bool sc_lsm_has(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = list; *at; at += strcspn(at, ",\n"), at += *at != '\0')
+		if (strncmp(at, name, n) == 0 && strchr(",\n", at[n]))
+			return true;
+	return false;
+}
+
+/* AF_PACKET goes below IP: neither rules nor gate see it, only a BPF program of the LSM does. */
+static void look_packet_sockets(const struct sc_args *args, struct sc_finding *f)
+{
+	char list[512];
+
+	(void)args;
+	if (sc_read_file_at(AT_FDCWD, "/sys/kernel/security/lsm", list, sizeof(list)) < 0)
+		list[0] = '\0';
+	if (sc_lsm_has(list, "bpf"))
+		set(f, SC_LEVEL_GREEN, "", "refused to what is cut (BPF LSM)");
+	else
+		set(f, SC_LEVEL_YELLOW,
+		    "take CAP_NET_RAW from tenants, or boot with lsm=...,bpf added to what is in "
+		    "/sys/kernel/security/lsm",
+		    "no BPF LSM: a process with CAP_NET_RAW can send past a cut through AF_PACKET");
+}
+
+/* What a dead agent's last words say of cuts; they stand without it. */
+static void look_cuts(const struct sc_args *args, struct sc_finding *f)
+{
+	char path[SC_CONDITION_PATH_MAX];
+	char fix[sizeof(f->fix)];
+	struct sc_str text;
+	json_t *state, *cuts;
+	const char *group;
+
+	snprintf(path, sizeof(path), "%s/%s", args->run_dir, SC_STATE_FILE);
+	state = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	cuts = json_object_get(state, "isolations");
+	group = sc_get_text(json_array_get(cuts, 0), "group", "");
+	sc_str_init(&text, fix, sizeof(fix));
+	sc_str_add(&text, "start the agent, which takes them over; or scram release ");
+	sc_add_text(&text, strchr(group, ' ') ? strchr(group, ' ') + 1 : NULL);
+	sc_str_add(&text, " --offline");
+	if (json_array_size(cuts))
+		set(f, SC_LEVEL_RED, fix,
+		    "%zu cuts stand without an agent; scram status lists them",
+		    json_array_size(cuts));
+	json_decref(state);
+}
+
 static const struct sc_check checks[] = {
-	{"agent", look_agent},
-	{"user", look_user},
-	{"kernel", look_kernel},
-	{"btf", look_btf},
-	{"bpffs", look_bpffs},
-	{"cgroup2", look_cgroup2},
-	{"controllers", look_controllers},
-	{"delegation", look_delegation},
-	{"psi", look_psi},
-	{"capabilities", look_capabilities},
-	{"realtime", look_realtime},
-	{"group", look_group},
-	{"run-dir", look_run_dir},
-	{"state-dir", look_state_dir},
-	{"config", look_config},
-	{"journal", look_journal},
+	{.name = "agent", .look = look_agent},
+	{.name = "cuts", .look = look_cuts},
+	{.name = "user", .look = look_user},
+	{.name = "kernel", .look = look_kernel},
+	{.name = "btf", .look = look_btf},
+	{.name = "bpffs", .look = look_bpffs},
+	{.name = "cgroup2", .look = look_cgroup2},
+	{.name = "controllers", .look = look_controllers},
+	{.name = "delegation", .look = look_delegation},
+	{.name = "psi", .look = look_psi},
+	{.name = "capabilities", .look = look_capabilities},
+	{.name = "realtime", .look = look_realtime},
+	{.name = "packet sockets", .look = look_packet_sockets, .is_beside = true},
+	{.name = "group", .look = look_group},
+	{.name = "run-dir", .look = look_run_dir},
+	{.name = "state-dir", .look = look_state_dir},
+	{.name = "config", .look = look_config},
+	{.name = "journal", .look = look_journal},
 };
 static const size_t check_count = SC_ARRAY_SIZE(checks);

@@ -21,6 +21,7 @@ struct sc_finding {
 struct sc_check {
 	const char *name;
 	void (*look)(const struct sc_args *args, struct sc_finding *finding);
+	bool is_beside; /* an agent's own findings have nothing of it: told with them too */
 };
 
 /* *count of them, in the order in which they should be mended. */
@@ -34,5 +35,7 @@ struct sc_mount {
 	char options[256];
 };
 bool sc_mount_parse(const char *line, const char *type, struct sc_mount *mount);
+/* True when the list of security modules, `lockdown,capability,bpf`, has that name. */
+bool sc_lsm_has(const char *list, const char *name);
 /* "6.1.0-23-amd64" -> 6001; 0 when it is no release. */
 unsigned int sc_kernel_number(const char *release);

@@ -60,15 +60,17 @@ void sc_render_doctor(struct sc_str *out, const json_t *reply)
 	sc_str_addf(out, "%u red, %u yellow, %u green\n", red, yellow, green);
 }
 
-static json_t *look_around(const struct sc_args *args)
+/* All that can be seen from here, or with an answer of the agent what that has nothing of. */
+static void look_around(const struct sc_args *args, json_t *list, bool is_beside)
 {
-	json_t *list = json_array();
 	size_t n;
 	const struct sc_check *checks = sc_checks(&n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct sc_finding f = {0};
 
+		if (is_beside && !checks[i].is_beside)
+			continue;
 		checks[i].look(args, &f);
 		if (f.text[0])
 			json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name",
@@ -76,7 +78,6 @@ static json_t *look_around(const struct sc_args *args)
 							      sc_level_name(f.level), "text",
 							      f.text, "fix", f.fix));
 	}
-	return json_pack("{s:o}", "checks", list);
 }
 
 static int print(const struct sc_args *args, const json_t *reply)
@@ -108,10 +109,12 @@ int sc_verb_doctor(const struct sc_args *args)
 		.op = SC_OP_DOCTOR, .member = "checks", .render = sc_render_doctor};
 	json_t *reply = NULL;
 	int status = sc_ask(args, &question, json_object(), &reply);
+	bool is_beside = reply != NULL;
 	int printed;
 
 	if (!reply)
-		reply = look_around(args);
+		reply = json_pack("{s:[]}", "checks");
+	look_around(args, json_object_get(reply, "checks"), is_beside);
 	printed = print(args, reply);
 	if (status == SC_EXIT_DONE && has_red(reply))
 		status = SC_EXIT_FAILED;

@@ -132,6 +132,98 @@ static void check_losses(struct sc_op_call *call)
 		    "signals of the kernel are stale meanwhile; see `scram signals`");
 }
 
+static void check_mode(struct sc_op_call *call, const char *name, enum sc_cut_mode mode,
+		       const char *holds, const char *fix)
+{
+	const struct sc_traffic *traffic = call->e->ports->effector.traffic;
+	char why[TEXT_MAX] = "";
+	int r = traffic->ops->can(traffic->ctx, mode, why, sizeof(why));
+
+	add(call, name, r == 0 ? GREEN : YELLOW, r == 0 ? holds : why[0] ? why : strerror(-r), fix);
+}
+
+/* What this host can cut, by mechanism. It is brought up only where something may be cut. */
+static void check_traffic(struct sc_op_call *call)
+{
+	const struct sc_engine *e = call->e;
+
+	if (!e->ports->effector.traffic || e->traffic_why[0])
+		add(call, "traffic", YELLOW,
+		    e->traffic_why[0] ? e->traffic_why : "nothing can be cut from the network here",
+		    "run as root on the host, on a kernel of 6.1 or later with nf_tables");
+	else if (!e->traffic_armed)
+		add(call, "traffic", GREEN, "nothing is cut, and no condition cuts", NULL);
+	if (!e->traffic_armed)
+		return;
+	check_mode(call, "quarantine", SC_CUT_DROP,
+		   "the gate is attached and pinned: it holds in every network namespace",
+		   "boot a kernel of 6.1 or later with CONFIG_CGROUP_BPF, mount /sys/fs/bpf");
+	check_mode(call, "circuit break", SC_CUT_REFUSE_NEW,
+		   "the table of nf_tables is there: what is refused is told at once",
+		   "modprobe nf_tables nft_socket nft_reject_inet");
+}
+
+/* The kernel takes in what is made later by exact paths, and by those that end in their only `*`
+ * or `**`. */
+static bool is_kernels(const char *glob)
+{
+	size_t n = strcspn(glob, "*?");
+
+	return glob[n + strspn(glob + n, "*")] == '\0' && strspn(glob + n, "*") <= 2;
+}
+
+static void check_globs(struct sc_op_call *call)
+{
+	const struct sc_engine *e = call->e;
+	char name[SC_CUT_NAME_MAX + 16];
+	char text[TEXT_MAX];
+
+	for (uint32_t i = 0; i < e->n_groups; i++) {
+		const struct sc_group *g = e->groups[i];
+
+		for (uint32_t k = 0; k < g->n_globs; k++) {
+			if (is_kernels(g->globs[k]))
+				continue;
+			snprintf(name, sizeof(name), "%s %s", sc_group_kind_name(g->kind), g->name);
+			snprintf(text, sizeof(text),
+				 "%s: while it is cut, a cgroup made later that only this matches "
+				 "sends until the agent has seen it (milliseconds)",
+				 g->globs[k]);
+			add(call, name, YELLOW, text,
+			    "write paths, or globs with one * or ** at their end");
+		}
+	}
+}
+
+static void check_cuts(struct sc_op_call *call)
+{
+	const struct sc_engine *e = call->e;
+	char text[TEXT_MAX];
+
+	for (size_t i = 0; i < SC_ISOLATIONS_MAX; i++) {
+		const struct sc_isolation *iso = &e->isolations[i];
+
+		if (!iso->is_used)
+			continue;
+		if (iso->is_failing)
+			add(call, iso->cut.name, RED, "the cut does not hold as it should",
+			    "see the log of the agent, which goes on trying; scram release FIRE");
+		if (iso->is_release_due && !iso->is_busy)
+			add(call, iso->cut.name, RED, "its release failed: it is still cut",
+			    "see the log of the agent, which goes on trying");
+		if (!iso->group && strncmp(iso->cut.name, "cgroup ", 7) != 0)
+			add(call, iso->cut.name, YELLOW,
+			    "is cut and not declared any more: it stays as it was cut",
+			    "declare it again, or scram release FIRE; scram status tells it");
+	}
+	if (e->cut_repairs == 0)
+		return;
+	snprintf(text, sizeof(text), "%llu times somebody else changed what holds the cuts",
+		 (unsigned long long)e->cut_repairs);
+	add(call, "meddling", YELLOW, text,
+	    "it was put back; find who flushes rules: nft monitor, bpftool cgroup tree");
+}
+
 static void check_group(struct sc_op_call *call)
 {
 	bool there = call->e->control.group != (gid_t)-1;
@@ -152,6 +244,9 @@ void sc_op_doctor(struct sc_op_call *call)
 	check_features(call);
 	check_privileges(call);
 	check_losses(call);
+	check_traffic(call);
+	check_globs(call);
+	check_cuts(call);
 	check_group(call);
 	sc_json_array_end(&call->json);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check, verify and the findings of doctor: what needs no agent. */
+#include "cli/args.h"
 #include "cli/checks.h"
 #include "cli/cli.h"
 
@@ -31,6 +32,46 @@ static void write_temp(char *path, const char *text)
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
+}
+
+Test(doctor, security_modules_are_told_by_whole_names)
+{
+	cr_expect(sc_lsm_has("lockdown,capability,bpf\n", "bpf"));
+	cr_expect(sc_lsm_has("bpf", "bpf"));
+	cr_expect(sc_lsm_has("bpf,yama", "bpf"));
+	cr_expect_not(sc_lsm_has("bpfilter,yama", "bpf"));
+	cr_expect_not(sc_lsm_has("ebpf", "bpf"));
+	cr_expect_not(sc_lsm_has("", "bpf"));
+	cr_expect_not(sc_lsm_has(",,", "bpf"));
+}
+
+Test(doctor, a_cut_without_an_agent_is_red_and_says_how_to_undo_it)
+{
+	char dir[] = "/tmp/scram-test-XXXXXX";
+	char path[64];
+	struct sc_args args = {.run_dir = dir, .state_dir = dir};
+	struct sc_finding f = {0};
+	const struct sc_check *cuts;
+	size_t n;
+	FILE *file;
+
+	cuts = sc_checks(&n);
+	for (; n > 0 && strcmp(cuts->name, "cuts") != 0; n--)
+		cuts++;
+	cr_assert_neq(n, 0);
+	cr_assert_not_null(mkdtemp(dir));
+	cuts->look(&args, &f);
+	cr_expect_str_empty(f.text, "no state file, nothing to tell");
+	snprintf(path, sizeof(path), "%s/state.json", dir);
+	file = fopen(path, "w");
+	fputs("{\"isolations\":[{\"group\":\"tenant acme\"},{\"group\":\"cgroup /x\"}]}", file);
+	fclose(file);
+	cuts->look(&args, &f);
+	unlink(path);
+	rmdir(dir);
+	cr_expect_eq(f.level, SC_LEVEL_RED);
+	cr_expect_not_null(strstr(f.text, "2 cuts"), "%s", f.text);
+	cr_expect_not_null(strstr(f.fix, "scram release acme --offline"), "%s", f.fix);
 }
 
 Test(doctor, mount_lines_are_taken_apart)
