@@ -162,9 +162,9 @@ static void print_states(struct sc_str *out)
 		   "```\n\n"
 		   "A wait that `half_open_failed` ends in is twice the last one, up to "
 		   "`open_max`; `half_open_untried` waits as\nlong as before; `recovered` forgets "
-		   "the waits. One that was forced begins anew, closed, when the order is taken "
-		   "back. The waits go on while\nthe "
-		   "agent is down; after a reboot they are over, and the breaker looks at once.\n");
+		   "the waits. What an operator forced begins anew, closed, when the order is\n"
+		   "taken back. The waits go on while the agent is down; after a reboot they are "
+		   "over, and the breaker looks at once.\n");
 }
 
 static void list_topics(struct sc_str *out)

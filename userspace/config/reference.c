@@ -30,6 +30,7 @@ void sc_config_print_reference(struct sc_str *out)
 	print_table(out, "action.config", &sc_action_config_keys);
 	print_table(out, "A rung of escalate", &sc_rung_keys);
 	print_table(out, "A component", &sc_component_keys);
+	print_table(out, "A breaker of a component", &sc_breaker_keys);
 	print_table(out, "A tenant", &sc_tenant_keys);
 	print_table(out, "A probe", &sc_probe_keys);
 	print_table(out, "A notifier", &sc_notify_keys);
