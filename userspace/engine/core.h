@@ -7,6 +7,7 @@
  *   tick.c       one tick: the only place where the stages meet
  *   targets.c    which cgroups there are
  *   decide.c     candidate -> facts -> interlocks -> verdict
+ *   facts.c      what the interlocks look at
  *   fires.c      a fire under way
  *   standing.c   freezes and rekills that outlast their fire
  *   groups.c     tenants and components: which targets a name means
@@ -303,13 +304,19 @@ struct sc_fire_request {
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;
 };
-void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
-			  struct sc_interlock_facts *facts, char *protect_buf, size_t size);
 /* Judges and, when nothing vetoes, begins the fire. Returns the enum sc_exit of a request. `fire`
  * gets what was recorded, `verdict` why. */
 int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire,
 		     struct sc_verdict *verdict);
 
+/* --- facts.c --- */
+const struct sc_condition *sc_engine_condition_of(struct sc_engine *e,
+						  const struct sc_fire_request *rq);
+/* What the rung, or the condition without a ladder, does. */
+enum sc_action_kind sc_engine_kind_of(const struct sc_condition *c, uint32_t rung);
+bool sc_engine_is_dry_run(const struct sc_condition *c, const struct sc_fire_request *rq);
+void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
+			  struct sc_interlock_facts *facts, char *protect_buf, size_t size);
 /* What the blast radius and the cool-down count from now on. */
 void sc_engine_remember_fire(struct sc_engine *e, const struct sc_fire *fire);
 
