@@ -140,6 +140,14 @@ struct sc_breaker_look sc_breaker_count(struct sc_breaker *b, const struct sc_br
 					const struct sc_breaker_counts *grown);
 
 /*
+ * Puts what predicates say in the place of what was counted: true is one failure, or one success.
+ * NULL = there is none. Half-open, failures stay those that were counted: what a predicate looks
+ * back on may be scram's own refusals, and no half-open would ever succeed.
+ */
+struct sc_breaker_look sc_breaker_judge(const struct sc_breaker *b, struct sc_breaker_look counted,
+					const bool *failure, const bool *success);
+
+/*
  * One tick: at most one transition, by what was seen or by time alone. True when there was one,
  * *out then filled; else out is untouched. Where a tick saw both, in half-open a failure wins; when
  * closed, only a run that must have happened whatever their order opens it. b->acts follows spec

@@ -96,3 +96,13 @@ struct sc_breaker_look sc_breaker_count(struct sc_breaker *b, const struct sc_br
 	b->successes_seen += look.successes;
 	return look;
 }
+
+struct sc_breaker_look sc_breaker_judge(const struct sc_breaker *b, struct sc_breaker_look counted,
+					const bool *failure, const bool *success)
+{
+	if (failure && b->state != SC_BREAKER_HALF_OPEN)
+		counted.failures = *failure;
+	if (success)
+		counted.successes = *success;
+	return counted;
+}

@@ -68,7 +68,7 @@ static const struct sc_key breaker_keys[] = {
 	{.name = "tries", .read = sc_read_number, .offset = BREAKER(tries), .min = 1, .max = COUNT_MAX, .type = "number", .fallback = "3", .text = "new connections let through while half-open"},
 	{.name = "half_open", .read = sc_read_wait, .offset = BREAKER(half_open_ns), .type = "duration", .fallback = "30s", .text = "how long it waits for them to come to something; then it is open again"},
 	{.name = "successes", .read = sc_read_number, .offset = BREAKER(successes), .min = 1, .max = COUNT_MAX, .type = "number", .fallback = "1", .text = "of these connections that must be established to close it"},
-	{.name = "failure", .read = sc_read_text, .offset = offsetof(struct sc_component, failure), .type = "predicate", .fallback = "the counters", .text = "instead of them: true in a tick is one failure; judged on the host, so name the cgroups in any() or count()"},
+	{.name = "failure", .read = sc_read_text, .offset = offsetof(struct sc_component, failure), .type = "predicate", .fallback = "the counters", .text = "instead of them: true in a tick is one failure, but not while half-open; judged on the host, so name the cgroups in any() or count()"},
 	{.name = "success", .read = sc_read_text, .offset = offsetof(struct sc_component, success), .type = "predicate", .fallback = "the counters", .text = "likewise, one success"},
 };
 /* clang-format on */

@@ -202,6 +202,21 @@ Test(breaker_evidence, what_was_accepted_speaks_for_it_when_nothing_else_does)
 	move(&b, sc_breaker_count(&b, &spec, &served), 32, SC_BREAKER_CLOSED);
 }
 
+Test(breaker_evidence, predicates_stand_for_the_counters_but_for_failures_in_half_open)
+{
+	const struct sc_breaker_look counted = {.failures = 7, .successes = 9, .tries = 2};
+	const bool yes = true, no = false;
+	struct sc_breaker closed, half = half_opened(true);
+
+	sc_breaker_init(&closed, 0);
+	expect(sc_breaker_judge(&closed, counted, NULL, NULL), 7, 9, 0);
+	expect(sc_breaker_judge(&closed, counted, &yes, NULL), 1, 9, 1);
+	expect(sc_breaker_judge(&closed, counted, &no, &yes), 0, 1, 2);
+	expect(sc_breaker_judge(&half, counted, &yes, &no), 7, 0, 3);
+	expect(sc_breaker_judge(&half, (struct sc_breaker_look){.tries = 2}, &yes, &yes), 0, 1, 4);
+	cr_assert_eq(sc_breaker_judge(&half, counted, &yes, &yes).tries, 2);
+}
+
 static uint32_t draw(uint32_t *seed, uint32_t below)
 {
 	*seed = *seed * 1664525u + 1013904223u;
