@@ -2,6 +2,7 @@
 /* The engine's ports on the real world: the one place where sys/ and engine/ meet. */
 #include "wire/effector.h"
 #include "engine/ports.h"
+#include "wire/traffic.h"
 #include "sys/bpf.h"
 #include "sys/cgroup.h"
 #include "sys/priv.h"
@@ -286,6 +287,21 @@ static void list_own_ids(struct wire *w)
 	w->ports.own_ids = w->own_ids;
 }
 
+/* Brings nothing up: that is done when the first cut is declared, or found. */
+static int open_traffic(struct wire *w, const char *run_dir, char *why, size_t size)
+{
+	char pins[SC_BPF_PIN_DIR_MAX];
+	struct sc_traffic_host host = {.fs = &w->fs, .root_fd = w->root_fd, .pin_dir = pins};
+	int r = sc_bpf_pin_dir(run_dir, pins);
+
+	if (r == 0)
+		r = sc_traffic_open(&host, &w->ports.traffic);
+	if (r < 0)
+		snprintf(why, size, "the tables of cuts: %s", strerror(-r));
+	w->ports.effector.traffic = &w->ports.traffic;
+	return r;
+}
+
 static void fill_ports(struct wire *w)
 {
 	struct sc_bpf_view view = sc_bpf_view(w->bpf);
@@ -321,6 +337,7 @@ static void fill_ports(struct wire *w)
 
 static void wire_free(struct wire *w)
 {
+	sc_traffic_close(&w->ports.traffic);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
 	if (w->fs.root_fd >= 0)
@@ -347,6 +364,11 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	}
 	sc_priv_harden(&w->privileges);
 	fill_ports(w);
+	r = open_traffic(w, options->run_dir, why, size);
+	if (r < 0) {
+		wire_free(w);
+		return r;
+	}
 	*out = &w->ports;
 	return 0;
 }
