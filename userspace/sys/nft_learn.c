@@ -22,6 +22,7 @@ struct learner {
 	char *text; /* the first damage */
 	uint32_t generation;
 	bool has_chain[3]; /* input, output, refuse_all */
+	uint32_t n_tries;  /* chains of tries */
 	uint32_t levels[SC_NFT_VERDICT_COUNT][SC_NFT_WAY_COUNT];
 	struct sc_nft_heap rules;
 	uint32_t n_rules;
@@ -98,6 +99,8 @@ static int take_chain(void *arg, const struct nlmsghdr *nlh, int error)
 		l->has_chain[chain.number] = true;
 	else if (chain.kind == SC_NFT_CHAIN_REFUSAL)
 		l->has_chain[SC_NFT_WAY_COUNT] = true;
+	else if (chain.kind == SC_NFT_CHAIN_TRIES)
+		l->n_tries++;
 	return 0;
 }
 
@@ -222,13 +225,19 @@ static void compare_rules(struct learner *l)
 static void expect_rules(struct learner *l)
 {
 	struct sc_nft_batch *e = &l->nft->expected;
+	uint32_t n = 0;
 
 	sc_nft_batch_reset(e);
 	sc_nft_put_rules_hooks(e, l->nft->table, l->m);
 	sc_nft_put_rules_refuse_all(e, l->nft->table);
-	for (uint32_t i = 0; i < SC_NFT_TRIES_MAX; i++)
-		if (l->m->tries[i].tries)
-			sc_nft_put_rules_try(e, l->nft->table, i, &l->m->tries[i]);
+	for (uint32_t i = 0; i < SC_NFT_TRIES_MAX; i++) {
+		if (!l->m->tries[i].tries)
+			continue;
+		sc_nft_put_rules_try(e, l->nft->table, i, &l->m->tries[i]);
+		n++;
+	}
+	if (n != l->n_tries)
+		damage(l, "a chain of tries does not say what it allows");
 }
 
 static int ask_rules(struct learner *l, struct sc_diag *diag)
@@ -351,7 +360,7 @@ static int look(struct learner *l, struct sc_diag *diag)
 	memset(l->levels, 0, sizeof(l->levels));
 	memset(l->has_chain, 0, sizeof(l->has_chain));
 	l->rules.len = 0;
-	l->n_rules = 0;
+	l->n_rules = l->n_tries = 0;
 	l->n_seen = 0;
 	l->text[0] = '\0';
 	r = ask_table(l, diag);
