@@ -70,10 +70,10 @@ Test(traffic_break, new_refuses_what_is_new_and_lets_the_rest_finish)
 
 	set_up(&s);
 	sc_traffic_start("");
-	out4 = open_to(&s.client, 0, &sc_traffic_out);
-	out6 = open_to(&s.client, 3, &sc_traffic_out);
-	in = open_to(&sc_traffic_world, 0, &sc_traffic_in);
-	pod = open_to(&s.pod, 0, &pod_out);
+	out4 = open_to(&s.client, SC_TCP4, &sc_traffic_out);
+	out6 = open_to(&s.client, SC_TCP6, &sc_traffic_out);
+	in = open_to(&sc_traffic_world, SC_TCP4, &sc_traffic_in);
+	pod = open_to(&s.pod, SC_TCP4, &pod_out);
 	sc_traffic_fire("break-new");
 	expect_talk(&s.client, out4);
 	expect_talk(&s.client, out6);
@@ -113,8 +113,8 @@ Test(traffic_break, all_ends_what_is_established_and_tells_both_sides)
 	cr_assert_geq(sc_peer_number(&dialled, "listen tcp :: 7009"), 0);
 	sc_traffic_start("");
 	out = sc_peer_number(&s.client, "open tcp 10.77.1.2 7009 1000");
-	in = open_to(&dialling, 3, &sc_traffic_in);
-	pod = open_to(&s.pod, 0, &pod_out);
+	in = open_to(&dialling, SC_TCP6, &sc_traffic_in);
+	pod = open_to(&s.pod, SC_TCP4, &pod_out);
 	/* Nobody sends anything: each only waits. */
 	cr_assert_eq(sc_peer_send(&s.client, "watch %ld %d", out, SC_TRAFFIC_OPEN_MS), 0);
 	cr_assert_eq(sc_peer_send(&dialling, "watch %ld %d", in, SC_TRAFFIC_OPEN_MS), 0);
@@ -143,12 +143,12 @@ Test(traffic_break, shorthands_break_and_unbreak_a_component)
 
 	set_up(&s);
 	sc_traffic_start("");
-	sc_kit_expect("break shop --mode new --reason test --operator tester", 0, "");
+	sc_kit_expect("break shop --mode new --reason test --operator tester --wait", 0, "");
 	expect_told(&s.client, "tcp", &sc_traffic_out, "refused");
 	expect_told(&s.client, "udp", &sc_traffic_out, "ok");
 	sc_kit_expect("unbreak shop --operator tester", 0, "");
 	expect_told(&s.client, "tcp", &sc_traffic_out, "ok");
-	sc_kit_expect("break shop --mode all --reason test --operator tester", 0, "");
+	sc_kit_expect("break shop --mode all --reason test --operator tester --wait", 0, "");
 	expect_told(&s.client, "udp", &sc_traffic_out, "unreach eperm");
 	sc_kit_expect("unbreak shop --operator tester", 0, "");
 	expect_told(&s.client, "udp", &sc_traffic_out, "ok");
@@ -209,7 +209,7 @@ Test(traffic_break, rung_refuses_new_connections_and_then_the_next_kills)
 	long open;
 
 	sc_traffic_start(more);
-	open = open_to(&client, 0, &sc_traffic_out);
+	open = open_to(&client, SC_TCP4, &sc_traffic_out);
 	sc_kit_crash(web, 3);
 	sc_kit_wait("ladder", "outcome", "isolated", 1);
 	expect_told(&client, "tcp", &sc_traffic_out, "refused");

@@ -23,8 +23,10 @@ struct sc_net sc_traffic_net = {.space = {-1, -1, -1}};
 struct sc_peer sc_traffic_world = {.fd = -1};
 
 const struct sc_traffic_kind sc_traffic_kinds[SC_TRAFFIC_KINDS] = {
-	{"tcp4", "tcp", AF_INET},  {"udp4", "udp", AF_INET},  {"icmp4", "icmp", AF_INET},
-	{"tcp6", "tcp", AF_INET6}, {"udp6", "udp", AF_INET6}, {"icmp6", "icmp", AF_INET6},
+	[SC_TCP4] = {"tcp4", "tcp", AF_INET},        [SC_UDP4] = {"udp4", "udp", AF_INET},
+	[SC_LOOSE4] = {"loose4", "loose", AF_INET},  [SC_ICMP4] = {"icmp4", "icmp", AF_INET},
+	[SC_TCP6] = {"tcp6", "tcp", AF_INET6},       [SC_UDP6] = {"udp6", "udp", AF_INET6},
+	[SC_LOOSE6] = {"loose6", "loose", AF_INET6}, [SC_ICMP6] = {"icmp6", "icmp", AF_INET6},
 };
 
 struct sc_peer sc_traffic_peer(int cgroup_fd, enum sc_net_space space)
@@ -185,7 +187,8 @@ void sc_traffic_fire(const char *id)
 	int status = sc_kit_fire(id, NULL, "--wait");
 	json_t *fire = sc_kit_get(id, NULL, NULL, 0);
 
-	cr_assert_eq(status, 0, "fire %s: exit %d: %s", id, status, sc_kit_text(fire, "text"));
+	cr_assert_eq(status, 0, "fire %s: exit %d: %s", id, status,
+		     sc_kit_text(fire, "dispatch_result"));
 	cr_assert_str_eq(sc_kit_text(fire, "outcome"), "isolated");
 	json_decref(fire);
 }

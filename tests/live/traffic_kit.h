@@ -39,7 +39,19 @@ struct sc_traffic_kind {
 	int family;
 };
 
-#define SC_TRAFFIC_KINDS 6
+/* Also the indices of sc_traffic_kinds. Loose is UDP without connect(2): nothing ends such a socket. */
+enum {
+	SC_TCP4,
+	SC_UDP4,
+	SC_LOOSE4,
+	SC_ICMP4,
+	SC_TCP6,
+	SC_UDP6,
+	SC_LOOSE6,
+	SC_ICMP6,
+	SC_TRAFFIC_KINDS
+};
+
 extern const struct sc_traffic_kind sc_traffic_kinds[SC_TRAFFIC_KINDS];
 
 /* From one namespace to a port of another. */

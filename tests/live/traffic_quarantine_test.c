@@ -22,8 +22,9 @@ Test(traffic_quarantine, bystander_is_never_touched)
 		size_t kind;
 		const struct sc_traffic_path *path;
 	} flows[] = {
-		{0, &to_pod}, {1, &to_pod},    {2, &to_pod},    {3, &to_pod},
-		{4, &to_pod}, {0, &to_itself}, {4, &to_itself},
+		{SC_TCP4, &to_pod},    {SC_LOOSE4, &to_pod}, {SC_ICMP4, &to_pod},
+		{SC_TCP6, &to_pod},    {SC_UDP6, &to_pod},   {SC_TCP4, &to_itself},
+		{SC_UDP6, &to_itself},
 	};
 	int acme = sc_kit_mkdir("acme"), beta = sc_kit_mkdir("beta");
 	struct sc_peer pod = sc_traffic_peer(beta, SC_NET_POD);
@@ -44,8 +45,9 @@ Test(traffic_quarantine, bystander_is_never_touched)
 	}
 	for (int i = 0; i < ROUNDS; i++) {
 		sc_traffic_fire("cut");
-		cr_expect_str_neq(sc_traffic_try(&member, &sc_traffic_kinds[1], &sc_traffic_out, 1),
-				  "ok");
+		cr_expect_str_neq(
+			sc_traffic_try(&member, &sc_traffic_kinds[SC_UDP4], &sc_traffic_out, 1),
+			"ok");
 		sc_traffic_release("cut");
 	}
 	for (size_t i = 0; i < SC_ARRAY_SIZE(flows); i++)
@@ -61,16 +63,17 @@ Test(traffic_quarantine, release_gives_everything_back)
 	struct sc_peer pod = sc_traffic_peer(acme, SC_NET_POD);
 	_cleanup_free_ char *before = sc_traffic_nft("list ruleset");
 	_cleanup_free_ char *after = NULL;
-	long udp;
+	long loose;
 
 	cr_assert_str_eq(before, "");
 	sc_traffic_start("");
-	udp = sc_traffic_open(&member, &sc_traffic_kinds[1], &sc_traffic_out, SC_TRAFFIC_OPEN_MS);
+	loose = sc_traffic_open(&member, &sc_traffic_kinds[SC_LOOSE4], &sc_traffic_out,
+				SC_TRAFFIC_OPEN_MS);
 	sc_traffic_fire("cut");
 	sc_traffic_expect_held(&member);
-	cr_expect_str_neq(sc_peer_tell(&member, "talk %ld %d", udp, SC_TRAFFIC_HELD_MS), "ok");
+	cr_expect_str_neq(sc_peer_tell(&member, "talk %ld %d", loose, SC_TRAFFIC_HELD_MS), "ok");
 	sc_traffic_release("cut");
-	cr_expect_str_eq(sc_peer_tell(&member, "talk %ld %d", udp, SC_TRAFFIC_OPEN_MS), "ok");
+	cr_expect_str_eq(sc_peer_tell(&member, "talk %ld %d", loose, SC_TRAFFIC_OPEN_MS), "ok");
 	sc_traffic_expect_open(&member);
 	cr_expect_str_eq(sc_peer_tell(&pod, "open tcp %s %d %d",
 				      sc_net_address(SC_NET_OUTSIDE, SC_NET_POD, AF_INET),
@@ -156,7 +159,7 @@ Test(traffic_quarantine, first_packet_of_a_new_cgroup_of_the_tenant_is_held)
 
 static bool is_held(void *arg)
 {
-	return strcmp(sc_traffic_try(arg, &sc_traffic_kinds[1], &sc_traffic_out,
+	return strcmp(sc_traffic_try(arg, &sc_traffic_kinds[SC_UDP4], &sc_traffic_out,
 				     SC_TRAFFIC_HELD_MS),
 		      "ok") != 0;
 }
@@ -231,12 +234,12 @@ Test(traffic_quarantine, shorthands_cut_and_release_by_name_and_by_path)
 	char line[SC_SANDBOX_PATH_MAX + 128];
 
 	sc_traffic_start("");
-	sc_kit_expect("quarantine acme --reason test --operator tester", 0, "");
+	sc_kit_expect("quarantine acme --reason test --operator tester --wait", 0, "");
 	sc_traffic_expect_held(&member);
 	sc_traffic_expect_open(&free_peer);
 	sc_kit_expect("unquarantine acme --operator tester", 0, "");
 	sc_traffic_expect_open(&member);
-	snprintf(line, sizeof(line), "quarantine %s --reason test --operator tester",
+	snprintf(line, sizeof(line), "quarantine %s --reason test --operator tester --wait",
 		 sc_kit_path("free"));
 	sc_kit_expect(line, 0, "");
 	sc_traffic_expect_held(&free_peer);

@@ -25,9 +25,9 @@ static const struct {
 	enum sc_net_space space;
 	const struct sc_traffic_path *path;
 } senders[] = {
-	{0, SC_NET_HOST, &sc_traffic_out}, {1, SC_NET_HOST, &sc_traffic_out},
-	{2, SC_NET_HOST, &sc_traffic_out}, {4, SC_NET_HOST, &sc_traffic_out},
-	{1, SC_NET_POD, &pod_out},         {4, SC_NET_POD, &pod_out},
+	{SC_TCP4, SC_NET_HOST, &sc_traffic_out},  {SC_LOOSE4, SC_NET_HOST, &sc_traffic_out},
+	{SC_ICMP4, SC_NET_HOST, &sc_traffic_out}, {SC_LOOSE6, SC_NET_HOST, &sc_traffic_out},
+	{SC_LOOSE4, SC_NET_POD, &pod_out},        {SC_ICMP6, SC_NET_POD, &pod_out},
 };
 
 struct sending {
@@ -86,7 +86,7 @@ Test(traffic_survive, no_packet_leaks_through_a_hundred_kills_of_the_agent)
 	close(sc_kit_mkdir("acme-again"));
 	sc_traffic_start("");
 	start_senders(&sending, acme);
-	calm = sc_traffic_open(&bystander, &sc_traffic_kinds[1], &to_pod, SC_TRAFFIC_OPEN_MS);
+	calm = sc_traffic_open(&bystander, &sc_traffic_kinds[SC_UDP4], &to_pod, SC_TRAFFIC_OPEN_MS);
 	sc_traffic_stream(&bystander, calm, STREAM_US);
 	sc_traffic_fire("cut");
 	before = sc_traffic_arrived(&sc_traffic_world);
@@ -180,8 +180,9 @@ Test(traffic_survive, rules_taken_away_by_somebody_else_are_put_back_and_recorde
 			 attacks[i].is_named ? name : "", attacks[i].rest);
 		free(sc_traffic_nft(line));
 		/* The gate behind the rules holds alone meanwhile. */
-		cr_expect_str_neq(sc_traffic_try(&member, &sc_traffic_kinds[1], &sc_traffic_out, 1),
-				  "ok");
+		cr_expect_str_neq(
+			sc_traffic_try(&member, &sc_traffic_kinds[SC_UDP4], &sc_traffic_out, 1),
+			"ok");
 		cr_expect_eq(sc_wait_until(is_put_back, &c, SC_KIT_EVENT_MS), 0,
 			     "after %s:\n%s\ninstead of\n%s", line, c.is, whole);
 		free(c.is);
@@ -235,8 +236,9 @@ Test(traffic_survive, release_offline_takes_a_cut_away_without_an_agent)
 	sc_traffic_expect_held(&member);
 	sc_kit_expect(line, 0, "released 1 fire");
 	sc_traffic_expect_open(&member);
-	cr_expect_str_eq(sc_traffic_try(&pod, &sc_traffic_kinds[0], &pod_out, SC_TRAFFIC_OPEN_MS),
-			 "ok");
+	cr_expect_str_eq(
+		sc_traffic_try(&pod, &sc_traffic_kinds[SC_TCP4], &pod_out, SC_TRAFFIC_OPEN_MS),
+		"ok");
 	cr_assert_eq(sc_rig_start(&sc_kit, NULL), 0);
 	sc_traffic_expect_open(&member);
 }

@@ -7,7 +7,8 @@
  *	listen tcp|udp|unix ADDR PORT       ok PORT FD; serves an echo
  *	sink udp ADDR PORT                  ok PORT FD; counts datagrams and answers none
  *	adopt tcp|udp                       ok; serves the socket that came with the message
- *	open tcp|udp|icmp|unix|packet ADDR PORT MS     ok HANDLE
+ *	open PROTO ADDR PORT MS             ok HANDLE; tcp, udp, loose (UDP that is not connected),
+ *	                                    icmp, unix, packet
  *	talk HANDLE MS                      ok when the echo came; packet: ok when sent
  *	watch HANDLE MS                     waits for the end of an idle connection
  *	stream HANDLE US                    sends every US microseconds; 0 = no more
@@ -226,6 +227,8 @@ static int connect_place(struct peer *p, struct place *c, uint64_t deadline_ms)
 
 	if (c->proto == PACKET)
 		return find_source(c) ? 0 : ENETUNREACH;
+	if (c->proto == LOOSE)
+		return 0;
 	if (connect(c->fd, &c->to.any, address_len(&c->to)) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
@@ -283,7 +286,7 @@ static void forget_error(const struct place *c)
 	socklen_t len = sizeof(int);
 	int err;
 
-	if (c->proto == UDP || c->proto == ICMP)
+	if (c->proto == UDP || c->proto == LOOSE || c->proto == ICMP)
 		getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 }
 

@@ -11,11 +11,12 @@
 #include <net/if.h>
 #include <unistd.h>
 
-enum proto { TCP, UDP, ICMP, UNIX, PACKET, PROTO_COUNT };
+/* LOOSE: UDP that is not connected; each datagram says where it goes. */
+enum proto { TCP, UDP, LOOSE, ICMP, UNIX, PACKET, PROTO_COUNT };
 enum role { FREE, LISTENER, SINK, SERVED, CLIENT };
 
-static const char *const PROTOS[] = {
-	[TCP] = "tcp", [UDP] = "udp", [ICMP] = "icmp", [UNIX] = "unix", [PACKET] = "packet"};
+static const char *const PROTOS[] = {[TCP] = "tcp",   [UDP] = "udp",   [LOOSE] = "loose",
+				     [ICMP] = "icmp", [UNIX] = "unix", [PACKET] = "packet"};
 
 struct place {
 	enum role role;
@@ -31,11 +32,9 @@ struct place {
 
 static inline int make_socket(enum proto proto, int family)
 {
-	static const int types[] = {[TCP] = SOCK_STREAM,
-				    [UDP] = SOCK_DGRAM,
-				    [ICMP] = SOCK_RAW,
-				    [UNIX] = SOCK_STREAM,
-				    [PACKET] = SOCK_DGRAM};
+	static const int types[] = {
+		[TCP] = SOCK_STREAM, [UDP] = SOCK_DGRAM,   [LOOSE] = SOCK_DGRAM,
+		[ICMP] = SOCK_RAW,   [UNIX] = SOCK_STREAM, [PACKET] = SOCK_DGRAM};
 	int number = 0;
 
 	if (proto == ICMP)
@@ -74,6 +73,8 @@ static inline int send_next(struct place *c)
 		n = send_frame(c, &m);
 	else if (c->proto == ICMP)
 		n = send_ping(c, &m);
+	else if (c->proto == LOOSE)
+		n = sendto(c->fd, &m, sizeof(m), 0, &c->to.any, address_len(&c->to));
 	else
 		n = send(c->fd, &m, sizeof(m), MSG_NOSIGNAL);
 	return n < 0 ? errno : 0;
