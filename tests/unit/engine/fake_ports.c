@@ -165,19 +165,32 @@ void sc_ports_close(struct sc_ports **ports)
 	*ports = NULL;
 }
 
+static void write_config(const char *conditions)
+{
+	int fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	cr_assert_eq(sc_write_all(fd, conditions, strlen(conditions)), 0);
+	close(fd);
+}
+
+static struct sc_engine *start(void)
+{
+	struct sc_engine *e = sc_engine_new(&options);
+
+	cr_assert_not_null(e);
+	cr_assert_eq(sc_engine_start(e), 0);
+	e->started_ns -= GRACE_NS;
+	return e;
+}
+
 struct sc_engine *fake_engine_start(const char *conditions)
 {
-	struct sc_engine *e;
-	int fd;
-
 	snprintf(dir, sizeof(dir), "/tmp/scram-unit-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(config, sizeof(config), "%s/scram.yaml", dir);
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
 	snprintf(run_dir, sizeof(run_dir), "%s/run", dir);
-	fd = open(config, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	cr_assert_eq(sc_write_all(fd, conditions, strlen(conditions)), 0);
-	close(fd);
+	write_config(conditions);
 	options = (struct sc_run_options){
 		.config = config,
 		.config_is_explicit = true,
@@ -186,11 +199,22 @@ struct sc_engine *fake_engine_start(const char *conditions)
 		.http = "off",
 		.interval_ns = 60 * SC_NS_PER_S, /* the test ticks by itself */
 	};
-	e = sc_engine_new(&options);
-	cr_assert_not_null(e);
-	cr_assert_eq(sc_engine_start(e), 0);
-	e->started_ns -= GRACE_NS;
-	return e;
+	return start();
+}
+
+int fake_engine_reload(struct sc_engine *e, const char *conditions)
+{
+	_cleanup_str_ struct sc_str why;
+
+	sc_str_init_heap(&why);
+	write_config(conditions);
+	return sc_engine_load(e, &why);
+}
+
+void fake_engine_restart(struct sc_engine **e)
+{
+	sc_engine_stop(*e);
+	*e = start();
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -37,6 +37,10 @@ extern struct fake_world fake_world;
 /* Makes a temporary directory with a configuration of these conditions, and starts an engine past
  * its startup grace. */
 struct sc_engine *fake_engine_start(const char *conditions);
+/* Writes another configuration and has the engine load it; returns what sc_engine_load does. */
+int fake_engine_reload(struct sc_engine *e, const char *conditions);
+/* Stops it, and starts another on the same directory; the world is made anew. */
+void fake_engine_restart(struct sc_engine **e);
 /* Stops it and removes the directory. */
 void fake_engine_stop(struct sc_engine **e);
 
