@@ -141,6 +141,8 @@ static void counts_both_ends(int family)
 	kit_wait_count(client, tcp_established, CONNECTS);
 	kit_wait_count(server, tcp_established, CONNECTS);
 	cr_expect_eq(client->tcp_connects, CONNECTS);
+	cr_expect_eq(client->tcp_connect_successes, CONNECTS);
+	cr_expect_eq(server->tcp_connect_successes, 0);
 	cr_expect_eq(client->tcp_accepts, 0);
 	cr_expect_eq(client->tcp_connect_failures, 0);
 	cr_expect_eq(server->tcp_accepts, CONNECTS);
