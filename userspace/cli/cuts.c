@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const component_headers[] = {"COMPONENT", "HEALTH",   "BREAKER",
+static const char *const component_headers[] = {"COMPONENT", "HEALTH",   "BREAKER",   "SETTING",
 						"NEXT LOOK", "OPENINGS", "LAST ERROR"};
 
 /* The name behind `tenant `, or NULL when the group is of another kind. */
@@ -106,16 +106,18 @@ void sc_render_unwell(struct sc_str *out, const json_t *reply)
 
 	json_array_foreach (components, i, c) {
 		const char *health = sc_get_text(c, "health", "-");
-		const char *state = sc_get_text(c, "circuit_state", "closed");
+		const char *state = sc_get_text(c, "circuit_state", NULL);
 
-		if (strcmp(health, "healthy") == 0 && strcmp(state, "closed") == 0)
+		if (strcmp(health, "healthy") == 0 && (!state || strcmp(state, "closed") == 0))
 			continue;
 		sc_str_add(out, "component   ");
 		sc_add_text(out, sc_get_text(c, "name", NULL));
 		sc_str_add(out, " is ");
 		sc_add_text(out, health);
-		sc_str_add(out, ", its breaker ");
-		sc_add_text(out, state);
+		if (state) {
+			sc_str_add(out, ", its breaker ");
+			sc_add_text(out, state);
+		}
 		if (sc_get_text(c, "retry_at", NULL)) {
 			sc_str_add(out, " until ");
 			sc_add_time(out, sc_get_text(c, "retry_at", NULL));
@@ -131,7 +133,7 @@ void sc_render_components(struct sc_str *out, const json_t *reply)
 	json_t *c;
 	size_t i;
 
-	sc_table_init(&table, component_headers, SC_ARRAY_SIZE(component_headers), 1 << 4);
+	sc_table_init(&table, component_headers, SC_ARRAY_SIZE(component_headers), 1 << 5);
 	json_array_foreach (components, i, c) {
 		_cleanup_str_ struct sc_str when = {0};
 
@@ -140,6 +142,7 @@ void sc_render_components(struct sc_str *out, const json_t *reply)
 		sc_table_add_escaped(&table, sc_get_text(c, "name", NULL));
 		sc_table_add_escaped(&table, sc_get_text(c, "health", NULL));
 		sc_table_add_escaped(&table, sc_get_text(c, "circuit_state", NULL));
+		sc_table_add_escaped(&table, sc_get_text(c, "breaker", NULL));
 		sc_table_add(&table, &when);
 		sc_table_add_int(&table, sc_get_int(c, "open_transitions", 0));
 		sc_table_add_escaped(&table, sc_get_text(c, "last_error", NULL));

@@ -349,32 +349,52 @@ unsigned int sc_op_release_cuts(struct sc_op_call *call, const char *what, const
 	return n;
 }
 
-void sc_op_breaker(struct sc_op_call *call)
+/* Why sc_components_set_state did nothing. */
+static void refuse_order(struct sc_op_call *call, int r, const char *component, const char *state)
 {
-	const char *component = sc_op_need(call, "component", "the component whose breaker it is");
-	const char *state = sc_op_need(call, "state", "what the breaker shall be");
-	const char *by, *reason;
-	int r;
-
-	if (!component || !state || !sc_op_is_signed(call))
-		return;
-	by = sc_op_text(call, "operator");
-	reason = sc_op_text(call, "reason");
-	r = sc_components_set_state(call->e, component, state, by, reason);
-	if (r == -ENOENT)
+	switch (-r) {
+	case ENOENT:
 		sc_op_fail(call, SC_EXIT_FAILED,
 			   "component %.128s is not declared; `scram breaker` lists them",
 			   component);
-	else if (r == -EINVAL)
+		return;
+	case EINVAL:
 		sc_op_fail(call, SC_EXIT_USAGE,
 			   "%.32s is no state of a breaker; write forced-open, forced-closed, "
 			   "disabled, metrics-only or auto",
 			   state);
-	else if (r < 0)
+		return;
+	case EOPNOTSUPP:
+		sc_op_fail(call, SC_EXIT_FAILED,
+			   "component %.128s has no breaker; declare one, or cut it by hand: "
+			   "scram break %.128s",
+			   component, component);
+		return;
+	case EPERM:
+		sc_op_fail(call, SC_EXIT_VETOED,
+			   "an interlock vetoed the cut; the last of `scram fires` says which");
+		return;
+	default:
 		sc_op_fail(call, SC_EXIT_FAILED, "the breaker of %.128s was left as it is: %s",
 			   component, strerror(-r));
-	if (r < 0)
 		return;
+	}
+}
+
+void sc_op_breaker(struct sc_op_call *call)
+{
+	const char *component = sc_op_need(call, "component", "the component whose breaker it is");
+	const char *state = sc_op_need(call, "state", "what the breaker shall be");
+	int r;
+
+	if (!component || !state || !sc_op_is_signed(call))
+		return;
+	r = sc_components_set_state(call->e, component, state, sc_op_text(call, "operator"),
+				    sc_op_text(call, "reason"));
+	if (r < 0) {
+		refuse_order(call, r, component, state);
+		return;
+	}
 	sc_json_member_text(&call->json, "component", component);
 	sc_json_member_text(&call->json, "state", state);
 }

@@ -366,16 +366,16 @@ Test(render, components_are_a_table, .init = in_berlin)
 	assert_rendered(
 		sc_render_components,
 		"{\"components\":[{\"name\":\"web\",\"health\":\"healthy\",\"circuit_state\":"
-		"\"closed\",\"retry_at\":null,\"open_transitions\":0,\"last_error\":null},{"
-		"\"name\":"
-		"\"db\",\"health\":\"degraded\",\"circuit_state\":\"open\",\"retry_at\":"
-		"\"2026-11-22T18:00:30.000000Z\",\"open_transitions\":12,\"last_error\":\"5 "
-		"failures\"}]}",
-		"COMPONENT  HEALTH    BREAKER  NEXT LOOK                      OPENINGS  LAST "
-		"ERROR\n"
-		"web        healthy   closed   -                                     0  -\n"
-		"db         degraded  open     2026-11-22T19:00:30.000+01:00        12  5 "
-		"failures\n");
+		"null,\"breaker\":null,\"retry_at\":null,\"open_transitions\":0,\"last_error\":"
+		"null},{\"name\":\"db\",\"health\":\"degraded\",\"circuit_state\":\"open\","
+		"\"breaker\":\"auto\",\"retry_at\":\"2026-11-22T18:00:30.000000Z\","
+		"\"open_transitions\":12,\"last_error\":\"5 failures\"}]}",
+		"COMPONENT  HEALTH    BREAKER  SETTING  NEXT LOOK                      OPENINGS  "
+		"LAST ERROR\n"
+		"web        healthy   -        -        -                                     0  "
+		"-\n"
+		"db         degraded  open     auto     2026-11-22T19:00:30.000+01:00        12  "
+		"5 failures\n");
 	assert_rendered(sc_render_components, "{}", "no component is declared\n");
 }
 
