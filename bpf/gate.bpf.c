@@ -40,6 +40,14 @@ struct {
 } gate_globs SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sc_gate_filter);
+} gate_filter SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SC_GATE_PEERS_MAX);
 	__type(key, struct sc_gate_peer);
@@ -205,17 +213,29 @@ static __always_inline void count_drop(struct __sk_buff *skb, struct sc_gate_cut
 		bpf_map_update_elem(&gate_peers, peer, &one, BPF_NOEXIST);
 }
 
+static __always_inline struct sc_gate_filter *filter_now(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&gate_filter, &zero);
+}
+
 /* The strongest hold on the socket's cgroup and those above it. */
 static __always_inline __u64 hold_of_packet(struct __sk_buff *skb, __u32 levels)
 {
+	struct sc_gate_filter *filter = filter_now();
 	__u64 strongest = 0, hold, id;
 
+	if (!filter)
+		return 0;
 	for (__u32 level = 0; level < SC_GATE_LEVELS && levels >> level; level++) {
 		if (!(levels >> level & 1))
 			continue;
 		id = bpf_skb_ancestor_cgroup_id(skb, level);
 		if (!id) /* not as deep */
 			break;
+		if (!(filter->words[sc_gate_filter_word(id)] & sc_gate_filter_bit(id)))
+			continue;
 		hold = hold_of(id);
 		if (hold > strongest)
 			strongest = hold;
@@ -306,6 +326,7 @@ static __always_inline bool is_held_above(struct cgroup *cgrp, __u32 levels, __u
 static __always_inline void take_in(struct sc_gate_state *state, struct cgroup *cgrp,
 				    struct sc_gate_cut *cut, const struct sc_gate_glob *glob)
 {
+	struct sc_gate_filter *filter = filter_now();
 	__u64 id = cgrp->kn->id;
 	struct sc_gate_entry entry = {
 		.cut = glob->cut,
@@ -315,11 +336,14 @@ static __always_inline void take_in(struct sc_gate_state *state, struct cgroup *
 		.born_ns = bpf_ktime_get_ns(),
 	};
 
+	if (!filter)
+		return;
 	if (entry.level >= SC_GATE_LEVELS) {
 		__sync_fetch_and_add(&state->too_deep, 1);
 		return;
 	}
 	__sync_fetch_and_or(&state->levels, 1U << entry.level);
+	__sync_fetch_and_or(&filter->words[sc_gate_filter_word(id)], sc_gate_filter_bit(id));
 	if (bpf_map_update_elem(&gates, &id, &entry, BPF_ANY))
 		__sync_fetch_and_add(&state->entries_full, 1);
 	else

@@ -98,6 +98,20 @@ struct sc_gate_state {
 };
 _Static_assert(sizeof(struct sc_gate_state) == 40, "no padding");
 
+/*
+ * Map `gate_filter`, one entry: a bit for the low bits of each cgroup id that may have an entry in
+ * `gates`. Ids are given in sequence, so hardly any packet of a cgroup that is not cut costs a
+ * look-up. A bit too many costs one; bits are taken back when cuts end.
+ */
+#define SC_GATE_FILTER_WORDS 1024
+struct sc_gate_filter {
+	__u64 words[SC_GATE_FILTER_WORDS];
+};
+_Static_assert(sizeof(struct sc_gate_filter) == 8 * SC_GATE_FILTER_WORDS, "no padding");
+
+#define sc_gate_filter_word(id) ((id) >> 6 & (SC_GATE_FILTER_WORDS - 1))
+#define sc_gate_filter_bit(id)  (1ULL << ((id)&63))
+
 /* Map `gate_peers`: packets held back by the remote end they were to or from. */
 struct sc_gate_peer {
 	__u32 cut;

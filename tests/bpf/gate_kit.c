@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 struct gate_kit kit_gate;
@@ -16,16 +17,30 @@ void gate_open(void)
 	cr_assert_eq(err, 0, "open: %s: %s", strerror(-err), reason);
 }
 
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
 void gate_init(void)
 {
+	struct gate_address self;
 	char run_dir[32];
 
+	stay_on_this_cpu();
 	snprintf(run_dir, sizeof(run_dir), "/run/scram-test-%d", getpid());
 	sc_box_init();
 	cr_assert_eq(sc_netns_enter(), 0);
 	cr_assert_eq(sc_bpf_pin_dir(run_dir, kit_gate.pin_dir), 0);
 	cr_assert_eq(sc_sandbox_remove_pins(&sc_box, run_dir), 0);
 	gate_open();
+	kit_gate.marker = gate_udp(-1, AF_INET);
+	self = gate_where(kit_gate.marker);
+	cr_assert_eq(connect(kit_gate.marker, (struct sockaddr *)&self.at, self.size), 0);
 }
 
 void gate_fini(void)
@@ -210,11 +225,22 @@ int gate_send(int fd, const struct gate_address *to, size_t size)
 	return 0;
 }
 
+void gate_settle(void)
+{
+	struct pollfd arrival = {.fd = kit_gate.marker, .events = POLLIN};
+	char byte = 0;
+
+	cr_assert_eq(send(kit_gate.marker, &byte, 1, 0), 1);
+	cr_assert_eq(poll(&arrival, 1, (int)sc_scaled_ms(5000)), 1, "loopback is stuck");
+	cr_assert_eq(recv(kit_gate.marker, &byte, 1, 0), 1);
+}
+
 int gate_drain(int fd)
 {
 	char buf[2048];
 	int n = 0;
 
+	gate_settle();
 	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0)
 		n++;
 	return n;
@@ -229,7 +255,8 @@ bool gate_reaches(int from, int to)
 	return gate_drain(to) == 1;
 }
 
-/* A connection over loopback is there, or will not be, when connect has returned. */
+#define HANDSHAKE 3 /* packets, each sent when the one before is taken in */
+
 static int try_connect(int cgroup_fd, int listener, int *server)
 {
 	struct gate_address a = gate_where(listener);
@@ -238,6 +265,8 @@ static int try_connect(int cgroup_fd, int listener, int *server)
 	cr_assert_geq(fd, 0, "socket: %s", strerror(-fd));
 	if (connect(fd, (struct sockaddr *)&a.at, a.size) < 0)
 		cr_assert(errno == EINPROGRESS || errno == EPERM, "connect: %s", strerror(errno));
+	for (int i = 0; i < HANDSHAKE; i++)
+		gate_settle();
 	*server = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	return fd;
 }

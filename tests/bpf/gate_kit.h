@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For tests of the gate: one that supervises the test's sandbox, in a network namespace of the
- * test's own, and sockets that belong to a cgroup although the test itself holds them. Packets
- * over loopback arrive, or are dropped, before the sending call returns: nothing here waits.
+ * test's own, and sockets that belong to a cgroup although the test itself holds them. Each test
+ * stays on one CPU, where packets over loopback are taken in the order of sending: when a marker
+ * has arrived, whatever was sent before it has arrived too or never will.
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 struct gate_kit {
 	struct sc_gate *gate;
 	char pin_dir[SC_BPF_PIN_DIR_MAX];
+	int marker; /* a datagram socket connected to itself */
 };
 extern struct gate_kit kit_gate;
 
@@ -57,11 +59,13 @@ struct gate_address gate_where(int fd);
 
 /* Sends one datagram of that size. 0 or -errno. */
 int gate_send(int fd, const struct gate_address *to, size_t size);
-/* Takes everything that waits; returns how many datagrams. */
+/* Waits until what was sent has arrived or been dropped. */
+void gate_settle(void);
+/* Settles and takes everything that waits; returns how many datagrams. */
 int gate_drain(int fd);
 /* True when a datagram from one reaches the other. */
 bool gate_reaches(int from, int to);
-/* True when a TCP connection comes about at once. */
+/* True when a TCP connection comes about at the first try. */
 bool gate_connects(int cgroup_fd, int listener);
 /* An established connection: *client of the cgroup, *server accepted from the listener. */
 void gate_connect(int cgroup_fd, int listener, int *client, int *server);

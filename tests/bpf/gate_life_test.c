@@ -3,11 +3,12 @@
  * somebody takes it away. */
 #include "gate_kit.h"
 
+#include "base/io.h"
+
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 TestSuite(gate_life, .init = gate_init, .fini = gate_fini, .timeout = 300);
 
@@ -209,9 +210,10 @@ static void unpin_map(void)
 
 static void unpin_all(void)
 {
-	static const char *const names[] = {"link_in",    "link_out",  "link_mkdir", "link_rmdir",
-					    "gates",      "gate_cuts", "gate_state", "gate_globs",
-					    "gate_peers", "link_send", "link_create"};
+	static const char *const names[] = {"link_in",    "link_out",   "link_mkdir",
+					    "link_rmdir", "gates",      "gate_cuts",
+					    "gate_state", "gate_globs", "gate_filter",
+					    "gate_peers", "link_send",  "link_create"};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
 		unlink(pin(names[i]));
@@ -266,11 +268,7 @@ Test(gate_life, pins_of_another_layout_are_refused_and_left_alone)
 	sc_gate_close(&kit_gate.gate);
 	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "gates", 8, 8, 16, NULL);
 	cr_assert_geq(fd, 0);
-	mkdir(kit_gate.pin_dir, 0700);
-	*strrchr(kit_gate.pin_dir, '/') = '\0';
-	mkdir(kit_gate.pin_dir, 0700);
-	strcat(kit_gate.pin_dir, "/v0");
-	mkdir(pin(""), 0700);
+	cr_assert_eq(sc_mkdir_p(pin(""), 0700), 0);
 	cr_assert_eq(bpf_obj_pin(fd, pin("gates")), 0);
 	cr_expect_lt(sc_gate_open(&other, &o, reason), 0);
 	cr_expect_null(other);

@@ -24,6 +24,7 @@ Test(gate_modes, new_refuses_new_connections_and_nothing_else)
 	cr_expect(gate_reaches(in, out));
 	cr_expect(gate_reaches(out, in));
 	close(server);
+	gate_settle();
 	cr_expect_eq(recv(client, &(char){0}, 1, 0), 0, "and end");
 }
 
@@ -63,10 +64,12 @@ Test(gate_modes, all_drops_everything_but_resets)
 	cr_expect_not(gate_reaches(out, in));
 	cr_expect_not(gate_connects(web, outside));
 	send(server, "x", 1, 0);
+	gate_settle();
 	cr_expect_eq(recv(client, &(char){0}, 1, 0), -1);
 	cr_expect_eq(errno, EAGAIN);
 	cr_assert_eq(setsockopt(others, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
 	close(others);
+	gate_settle();
 	cr_expect_eq(recv(other, &(char){0}, 1, 0), -1);
 	cr_expect_eq(errno, ECONNRESET, "a client must not hang: %s", strerror(errno));
 }

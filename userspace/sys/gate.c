@@ -180,6 +180,22 @@ int sc_gate_set(struct sc_gate *g, const struct sc_gate_wish *wish)
 	return sc_gate_globs_republish(g, wish->number);
 }
 
+static int update_entry(const struct sc_gate *g, uint64_t cgroup_id, uint32_t number,
+			const struct sc_gate_entry *entry)
+{
+	int fd = g->fds[SC_GATE_MAP_GATES];
+	struct sc_gate_entry there;
+
+	if (bpf_map_update_elem(fd, &cgroup_id, entry, BPF_NOEXIST) == 0)
+		return 0;
+	/* One that is there already knows when it was made, and whether it is gone. */
+	if (errno == EEXIST && sc_gate_look(g, cgroup_id, &there) == 0 && there.cut == number)
+		return 0;
+	if (errno != E2BIG && bpf_map_update_elem(fd, &cgroup_id, entry, BPF_ANY) == 0)
+		return 0;
+	return errno == E2BIG ? -ENOSPC : -errno;
+}
+
 int sc_gate_put(struct sc_gate *g, uint64_t cgroup_id, uint32_t level, uint32_t number)
 {
 	struct sc_gate_entry entry = {
@@ -192,10 +208,11 @@ int sc_gate_put(struct sc_gate *g, uint64_t cgroup_id, uint32_t level, uint32_t 
 	    level >= SC_GATE_LEVELS)
 		return -EINVAL;
 	entry.serial = g->cuts[number].serial;
+	/* Both before the entry: they say where to look for it. */
+	__atomic_fetch_or(&g->filter->words[sc_gate_filter_word(cgroup_id)],
+			  sc_gate_filter_bit(cgroup_id), __ATOMIC_RELEASE);
 	__atomic_fetch_or(&g->state->levels, 1U << level, __ATOMIC_RELEASE);
-	if (bpf_map_update_elem(g->fds[SC_GATE_MAP_GATES], &cgroup_id, &entry, BPF_ANY) < 0)
-		return errno == E2BIG ? -ENOSPC : -errno;
-	return 0;
+	return update_entry(g, cgroup_id, number, &entry);
 }
 
 int sc_gate_drop(struct sc_gate *g, uint64_t cgroup_id)
@@ -221,6 +238,7 @@ int sc_gate_look(const struct sc_gate *g, uint64_t cgroup_id, struct sc_gate_ent
 struct purge {
 	struct sc_gate *g;
 	uint32_t levels; /* of the entries that stay */
+	struct sc_gate_filter filter;
 };
 
 /* Removes what belongs to no cut that stands. */
@@ -233,7 +251,16 @@ static int purge_one(void *ctx, uint64_t cgroup_id, const struct sc_gate_entry *
 	if (is_void)
 		return sc_gate_drop(p->g, cgroup_id);
 	p->levels |= 1U << (entry->level % SC_GATE_LEVELS);
+	p->filter.words[sc_gate_filter_word(cgroup_id)] |= sc_gate_filter_bit(cgroup_id);
 	return 0;
+}
+
+/* What stays is in both at any instant. */
+static void narrow(struct sc_gate *g, const struct purge *p)
+{
+	__atomic_store_n(&g->state->levels, p->levels, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < SC_GATE_FILTER_WORDS; i++)
+		__atomic_store_n(&g->filter->words[i], p->filter.words[i], __ATOMIC_RELEASE);
 }
 
 int sc_gate_end(struct sc_gate *g, uint32_t number)
@@ -245,8 +272,8 @@ int sc_gate_end(struct sc_gate *g, uint32_t number)
 	__atomic_store_n(&g->cuts[number].mode, SC_GATE_NONE, __ATOMIC_RELEASE);
 	err = sc_gate_globs_end(g, number);
 	failed = sc_gate_walk(g, purge_one, &p);
-	/* While there are globs the kernel may add a level at any time. */
+	/* While there are globs the kernel may add to them at any time. */
 	if (!failed && !g->patterns_n)
-		__atomic_store_n(&g->state->levels, p.levels, __ATOMIC_RELEASE);
+		narrow(g, &p);
 	return err ? err : failed;
 }

@@ -15,6 +15,7 @@ enum sc_gate_map {
 	SC_GATE_MAP_GATES,
 	SC_GATE_MAP_CUTS,
 	SC_GATE_MAP_STATE,
+	SC_GATE_MAP_FILTER,
 	SC_GATE_MAP_GLOBS,
 	SC_GATE_MAP_PEERS,
 	SC_GATE_MAP_COUNT
@@ -41,8 +42,10 @@ struct sc_gate_pattern {
 struct sc_gate {
 	char dir[SC_GATE_DIR_MAX];
 	int fds[SC_GATE_MAP_COUNT];
-	struct sc_gate_cut *cuts;    /* mapped; SC_GATE_CUTS_MAX */
-	struct sc_gate_state *state; /* mapped */
+	/* Mapped memory. */
+	struct sc_gate_cut *cuts; /* SC_GATE_CUTS_MAX */
+	struct sc_gate_state *state;
+	struct sc_gate_filter *filter;
 
 	/* The hand's: what the map gate_globs was told. */
 	struct sc_gate_pattern *patterns; /* room for SC_GATE_GLOBS_MAX */

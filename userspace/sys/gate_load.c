@@ -194,19 +194,11 @@ int sc_gate_attach(struct sc_gate *g, char *reason)
 	return 0;
 }
 
-/* What is wrong with one link, as its pin shows it; NULL = nothing. */
-static const char *link_fault(const struct sc_gate *g, enum sc_gate_link l)
+/* What is wrong with a descriptor that should be of this link; NULL = nothing. */
+static const char *fd_fault(const struct sc_gate *g, enum sc_gate_link l, int fd)
 {
-	_cleanup_close_ int fd = -1;
-	char path[SC_GATE_DIR_MAX];
 	struct bpf_link_info info;
 
-	if (!g->programs[l])
-		return NULL;
-	sc_gate_pin_path(g, sc_gate_link_name(l), path);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return "is not pinned";
 	if (link_info(fd, &info))
 		return "cannot be asked";
 	if (info.prog_id != g->programs[l])
@@ -214,6 +206,19 @@ static const char *link_fault(const struct sc_gate *g, enum sc_gate_link l)
 	if (rows[l].is_cgroup && info.cgroup.cgroup_id != g->root_id)
 		return "is detached";
 	return NULL;
+}
+
+/* The same of its pin. */
+static const char *link_fault(const struct sc_gate *g, enum sc_gate_link l)
+{
+	_cleanup_close_ int fd = -1;
+	char path[SC_GATE_DIR_MAX];
+
+	if (!g->programs[l])
+		return NULL;
+	sc_gate_pin_path(g, sc_gate_link_name(l), path);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? "is not pinned" : fd_fault(g, l, fd);
 }
 
 static uint32_t map_id(int fd)
@@ -253,6 +258,13 @@ void sc_gate_faults(const struct sc_gate *g, struct sc_gate_health *out)
 	}
 }
 
+/* Our own descriptor keeps a link that only lost its pin. */
+static int repair_link(struct sc_gate *g, enum sc_gate_link l)
+{
+	return fd_fault(g, l, g->links[l]) ? attach_one(g, l)
+					   : sc_gate_pin_over(g, sc_gate_link_name(l), g->links[l]);
+}
+
 int sc_gate_repair(struct sc_gate *g, char *reason)
 {
 	int err = 0;
@@ -261,7 +273,7 @@ int sc_gate_repair(struct sc_gate *g, char *reason)
 	for (unsigned int l = 0; !err && l < SC_GATE_LINK_COUNT; l++) {
 		if (!link_fault(g, l))
 			continue;
-		err = attach_one(g, l);
+		err = repair_link(g, l);
 		if (err)
 			snprintf(reason, SC_GATE_REASON_MAX, "%s: %s", sc_gate_link_name(l),
 				 strerror(-err));

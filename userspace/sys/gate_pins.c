@@ -14,8 +14,8 @@
 
 static const char *const map_names[SC_GATE_MAP_COUNT] = {
 	[SC_GATE_MAP_GATES] = "gates",      [SC_GATE_MAP_CUTS] = "gate_cuts",
-	[SC_GATE_MAP_STATE] = "gate_state", [SC_GATE_MAP_GLOBS] = "gate_globs",
-	[SC_GATE_MAP_PEERS] = "gate_peers",
+	[SC_GATE_MAP_STATE] = "gate_state", [SC_GATE_MAP_FILTER] = "gate_filter",
+	[SC_GATE_MAP_GLOBS] = "gate_globs", [SC_GATE_MAP_PEERS] = "gate_peers",
 };
 
 static const char *const link_names[SC_GATE_LINK_COUNT] = {
@@ -56,13 +56,18 @@ void sc_gate_pin_path(const struct sc_gate *g, const char *name, char out[static
 	SC_ASSERT(!path.truncated);
 }
 
+/* Of the maps that are mapped into memory; 0 for the others. */
+static const size_t sizes[SC_GATE_MAP_COUNT] = {
+	[SC_GATE_MAP_CUTS] = SC_GATE_CUTS_MAX * sizeof(struct sc_gate_cut),
+	[SC_GATE_MAP_STATE] = sizeof(struct sc_gate_state),
+	[SC_GATE_MAP_FILTER] = sizeof(struct sc_gate_filter),
+};
+
 static size_t mapped_size(enum sc_gate_map map)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = map == SC_GATE_MAP_CUTS ? SC_GATE_CUTS_MAX * sizeof(struct sc_gate_cut)
-					      : sizeof(struct sc_gate_state);
 
-	return (size + page - 1) / page * page;
+	return (sizes[map] + page - 1) / page * page;
 }
 
 static void *map_memory(const struct sc_gate *g, enum sc_gate_map map)
@@ -88,7 +93,8 @@ int sc_gate_maps_open(struct sc_gate *g, char *reason)
 	}
 	g->cuts = map_memory(g, SC_GATE_MAP_CUTS);
 	g->state = map_memory(g, SC_GATE_MAP_STATE);
-	if (g->cuts && g->state)
+	g->filter = map_memory(g, SC_GATE_MAP_FILTER);
+	if (g->cuts && g->state && g->filter)
 		return 0;
 	snprintf(reason, SC_GATE_REASON_MAX, "cannot map the gate's counts into memory");
 	return -ENOMEM;
@@ -100,6 +106,8 @@ void sc_gate_maps_close(struct sc_gate *g)
 		munmap(g->cuts, mapped_size(SC_GATE_MAP_CUTS));
 	if (g->state)
 		munmap(g->state, mapped_size(SC_GATE_MAP_STATE));
+	if (g->filter)
+		munmap(g->filter, mapped_size(SC_GATE_MAP_FILTER));
 	for (unsigned int m = 0; m < SC_GATE_MAP_COUNT; m++)
 		sc_close(&g->fds[m]);
 }
