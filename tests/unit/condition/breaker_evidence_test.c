@@ -202,6 +202,44 @@ Test(breaker_evidence, what_was_accepted_speaks_for_it_when_nothing_else_does)
 	move(&b, sc_breaker_count(&b, &spec, &served), 32, SC_BREAKER_CLOSED);
 }
 
+Test(breaker_evidence, refused_connections_are_not_tries)
+{
+	struct sc_breaker_counts refused = {.connects = 40, .connect_failures = 40};
+	struct sc_breaker_counts one = {.connects = 1, .connect_successes = 1, .tries = 1};
+	struct sc_breaker_counts nothing = {0};
+	struct sc_breaker b = half_opened(true);
+
+	cr_assert_eq(sc_breaker_count(&b, &spec, &refused).tries, 0);
+	cr_assert_eq(sc_breaker_count(&b, &spec, &one).tries, 1);
+	cr_assert_eq(sc_breaker_count(&b, &spec, &nothing).tries, 0, "told once");
+	expect(sc_breaker_count(&b, &spec, &one), 0, 1, 0);
+	expect(sc_breaker_count(&b, &spec, &nothing), 0, 0, 1);
+}
+
+Test(breaker_evidence, each_half_open_is_judged_by_itself)
+{
+	struct sc_breaker_counts failed = {.connects = 9, .connect_failures = 9, .tries = 3};
+	struct sc_breaker_counts again = {.connects = 9, .connect_failures = 7, .tries = 1};
+	struct sc_breaker b = half_opened(true);
+
+	move(&b, sc_breaker_count(&b, &spec, &failed), 32, SC_BREAKER_OPEN);
+	move(&b, (struct sc_breaker_look){0}, 92, SC_BREAKER_HALF_OPEN);
+	/* One let through and one refused are under way: no failure, neither of now nor of then. */
+	expect(sc_breaker_count(&b, &spec, &again), 0, 0, 0);
+	again = (struct sc_breaker_counts){.connect_failures = 2};
+	expect(sc_breaker_count(&b, &spec, &again), 1, 0, 1);
+}
+
+Test(breaker_evidence, once_closed_the_old_run_is_forgotten)
+{
+	struct sc_breaker_counts connected = {.connects = 1, .connect_successes = 1, .tries = 1};
+	struct sc_breaker_counts accepts = {.accepts = 1};
+	struct sc_breaker b = half_opened(true);
+
+	move(&b, sc_breaker_count(&b, &spec, &connected), 32, SC_BREAKER_CLOSED);
+	expect(sc_breaker_count(&b, &spec, &accepts), 0, 1, 0);
+}
+
 Test(breaker_evidence, predicates_stand_for_the_counters_but_for_failures_in_half_open)
 {
 	const struct sc_breaker_look counted = {.failures = 7, .successes = 9, .tries = 2};

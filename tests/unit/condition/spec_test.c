@@ -223,12 +223,18 @@ static void long_id(struct sc_condition_spec *s)
 	set(&s->id, id);
 }
 
+static void breaker_id(struct sc_condition_spec *s)
+{
+	set(&s->id, "breaker:shop");
+}
+
 Test(spec, check_names_the_field_at_fault)
 {
 	static const struct breakage breakages[] = {
 		{"empty id", "id", no_id},
 		{"129 characters", "id", long_id},
 		{"newline in id", "id", newline_id},
+		{"id of a breaker", "id", breaker_id},
 		{"relative scope", "scope", relative_scope},
 		{"empty registered_by", "registered_by", empty_by},
 		{"blank when", "when", blank_when},
