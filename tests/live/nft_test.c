@@ -12,10 +12,10 @@
 #include <cap-ng.h>
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define TABLE  "scram_nft_test"
@@ -359,7 +359,7 @@ Test(nft, counts_what_it_holds_back_by_cgroup_and_direction)
 static char *run_nft(const char *const argv[])
 {
 	char *text = calloc(1, LIST_SIZE);
-	int fd = open(sc_box.tmp, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), status = -1;
+	int fd = memfd_create("nft", MFD_CLOEXEC), status = -1;
 	pid_t pid = sc_helper_exec(-1, argv, fd, STDERR_FILENO);
 
 	cr_assert_gt(pid, 0);

@@ -261,6 +261,11 @@ void sc_nft_put_rules_refuse_all(struct sc_nft_batch *b, const char *table)
 	rule_end(b, rule, NULL);
 }
 
+static void write_comment(char out[static COMMENT_MAX], const struct sc_nft_try *try)
+{
+	snprintf(out, COMMENT_MAX, "attempt %u: lets %u through", try->attempt, try->tries);
+}
+
 void sc_nft_put_rules_try(struct sc_nft_batch *b, const char *table, uint32_t number,
 			  const struct sc_nft_try *try)
 {
@@ -268,7 +273,7 @@ void sc_nft_put_rules_try(struct sc_nft_batch *b, const char *table, uint32_t nu
 	struct nlattr *rule;
 
 	sc_nft_try_name(chain, number);
-	snprintf(comment, sizeof(comment), "attempt %u: lets %u through", try->attempt, try->tries);
+	write_comment(comment, try);
 	rule = rule_begin(b, table, chain);
 	put_limit(b, try->tries);
 	put_counter(b);
@@ -282,10 +287,12 @@ void sc_nft_put_rules_try(struct sc_nft_batch *b, const char *table, uint32_t nu
 bool sc_nft_try_comment_parse(const char *comment, struct sc_nft_try *try)
 {
 	struct sc_nft_try t = {0};
-	int end = 0;
+	char same[COMMENT_MAX];
 
-	if (sscanf(comment, "attempt %9u: lets %9u through%n", &t.attempt, &t.tries, &end) != 2 ||
-	    !end || comment[end])
+	if (sscanf(comment, "attempt %10u: lets %10u through", &t.attempt, &t.tries) != 2)
+		return false;
+	write_comment(same, &t);
+	if (strcmp(comment, same) != 0)
 		return false;
 	*try = t;
 	return true;
