@@ -38,7 +38,8 @@ const char *sc_op_need(struct sc_op_call *call, const char *key, const char *wha
 int sc_op_condition(struct sc_op_call *call, const char *key);
 bool sc_op_flag(struct sc_op_call *call, const char *key);
 
-/* True when the call says who asks and why, both short enough to be recorded; else it has failed. */
+/* True when the call says who asks and why, both short enough to be recorded; else it has failed.
+ */
 bool sc_op_is_signed(struct sc_op_call *call);
 
 /* Handlers, by file. */
