@@ -40,6 +40,8 @@ struct sc_json;
 #define SC_CONDITION_COOLDOWN_NS   (60 * SC_NS_PER_S)
 #define SC_CONDITION_UNKNOWN_TICKS 50 /* a run of so many unknown ticks is raised */
 #define SC_CODE_NONE               (-1)
+/* Ids that begin so are those of the conditions in whose name a component's breaker cuts. */
+#define SC_BREAKER_PREFIX "breaker:"
 
 enum sc_on_unknown { SC_ON_UNKNOWN_IGNORE, SC_ON_UNKNOWN_ALARM, SC_ON_UNKNOWN_COUNT };
 enum sc_origin { SC_ORIGIN_FILE, SC_ORIGIN_RUNTIME, SC_ORIGIN_COUNT };

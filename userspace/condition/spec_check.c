@@ -52,6 +52,10 @@ static int check_id(const struct sc_condition_spec *spec, struct refusal *r)
 		return REFUSE(r, "id",
 			      "id has an unprintable character or a blank at an end; use printable "
 			      "ASCII");
+	if (strncmp(spec->id, SC_BREAKER_PREFIX, strlen(SC_BREAKER_PREFIX)) == 0)
+		return REFUSE(r, "id",
+			      "id begins with " SC_BREAKER_PREFIX
+			      ", which is for the breakers of components; give it another");
 	return 0;
 }
 

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* The breaker cuts in the name of a condition, whose id is made of it. */
+#define NAME_MAX_WITH_BREAKER (SC_CONDITION_ID_MAX - strlen(SC_BREAKER_PREFIX))
+
 struct checker {
 	struct sc_load *load;
 	struct sc_reader reader;
@@ -161,6 +164,11 @@ static void check_breakers(struct checker *c)
 
 		if (!breaker || !component)
 			continue;
+		if (strlen(component->name) > NAME_MAX_WITH_BREAKER)
+			sc_fault(&c->reader, &list->item[i],
+				 "the name has %zu characters; of a component with a breaker %zu "
+				 "are allowed",
+				 strlen(component->name), NAME_MAX_WITH_BREAKER);
 		check_evidence(c, breaker, "failure", component->failure);
 		check_evidence(c, breaker, "success", component->success);
 	}
