@@ -11,9 +11,6 @@
 
 #include <scram/breaker.h>
 
-/* The condition in whose name the breaker of a component cuts: SC_BREAKER_PREFIX and its name. */
-#define SC_BREAKER_PREFIX "breaker:"
-
 /* One record of each kind of event, component and this time; what comes meanwhile is counted into
  * the next. */
 #define SC_COMPONENT_TOLD_NS SC_NS_PER_S

@@ -72,17 +72,17 @@ static struct sc_breaker_look look_of(struct sc_engine *e, struct sc_component_w
 				      const struct sc_component_growth *grown)
 {
 	struct sc_breaker_counts counts = grown->counts;
+	bool failed = w->failure && is_true(e, w->failure);
+	bool succeeded = w->success && is_true(e, w->success);
 	struct sc_breaker_look look;
 
 	if (w->holder.is_cut_off) /* refused by another cut: no evidence */
 		counts = (struct sc_breaker_counts){.unexpected_exits = counts.unexpected_exits};
 	counts.tries = sc_component_tries(e, w, &counts);
 	look = sc_breaker_count(&w->breaker, &w->spec, &counts);
-	if (w->failure)
-		look.failures = is_true(e, w->failure);
-	if (w->success)
-		look.successes = is_true(e, w->success);
-	if (w->failure && look.failures)
+	look = sc_breaker_judge(&w->breaker, look, w->failure ? &failed : NULL,
+				w->success ? &succeeded : NULL);
+	if (failed && look.failures)
 		sc_component_note_error(w, "true: %s", w->failure_text);
 	else if (look.failures)
 		sc_component_note_error(w, "%llu connects failed, %llu unexpected exits",

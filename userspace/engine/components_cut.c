@@ -76,6 +76,9 @@ void sc_component_hold(struct sc_engine *e, struct sc_component_watch *w, const 
 		return;
 	w->cut_attempt = w->breaker.attempt;
 	w->passed = 0;
+	/* Numbered by the breaker, which knows of those before a restart: set_mode adds one. */
+	if (mode == SC_CUT_TRY)
+		cut->attempt = w->breaker.attempt - 1;
 	sc_isolation_set_mode(e, cut, mode, mode == SC_CUT_TRY ? w->spec.tries : 0);
 }
 

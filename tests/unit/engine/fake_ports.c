@@ -165,7 +165,7 @@ void sc_ports_close(struct sc_ports **ports)
 	*ports = NULL;
 }
 
-static void write_config(const char *conditions)
+void fake_engine_rewrite(const char *conditions)
 {
 	int fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -190,7 +190,7 @@ struct sc_engine *fake_engine_start(const char *conditions)
 	snprintf(config, sizeof(config), "%s/scram.yaml", dir);
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
 	snprintf(run_dir, sizeof(run_dir), "%s/run", dir);
-	write_config(conditions);
+	fake_engine_rewrite(conditions);
 	options = (struct sc_run_options){
 		.config = config,
 		.config_is_explicit = true,
@@ -207,7 +207,7 @@ int fake_engine_reload(struct sc_engine *e, const char *conditions)
 	_cleanup_str_ struct sc_str why;
 
 	sc_str_init_heap(&why);
-	write_config(conditions);
+	fake_engine_rewrite(conditions);
 	return sc_engine_load(e, &why);
 }
 

@@ -37,7 +37,9 @@ extern struct fake_world fake_world;
 /* Makes a temporary directory with a configuration of these conditions, and starts an engine past
  * its startup grace. */
 struct sc_engine *fake_engine_start(const char *conditions);
-/* Writes another configuration and has the engine load it; returns what sc_engine_load does. */
+/* Writes another configuration, for the next load or restart. */
+void fake_engine_rewrite(const char *conditions);
+/* The same, and has the engine load it; returns what sc_engine_load does. */
 int fake_engine_reload(struct sc_engine *e, const char *conditions);
 /* Stops it, and starts another on the same directory; the world is made anew. */
 void fake_engine_restart(struct sc_engine **e);
