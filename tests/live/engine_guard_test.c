@@ -5,6 +5,7 @@
  */
 #include "live/engine_kit.h"
 
+#include "base/clock.h"
 #include "sys/bpf.h"
 
 #include <bpf/bpf.h>
