@@ -24,7 +24,7 @@ void port_open(void)
 {
 	struct sc_traffic_host host = {.fs = &fs, .root_fd = sc_box.dirfd, .pin_dir = pins};
 
-	cr_assert_eq(sc_traffic_open(&host, &port), 0);
+	cr_assert_eq(sc_traffic_wire_open(&host, &port), 0);
 }
 
 void port_arm(void)
@@ -67,7 +67,7 @@ void port_fini(void)
 {
 	if (port.ctx)
 		port.ops->disarm(port.ctx);
-	sc_traffic_close(&port);
+	sc_traffic_wire_close(&port);
 	sc_net_close(&port_net);
 	sc_cgroup_fs_close(&fs);
 	sc_box_fini();

@@ -183,7 +183,7 @@ Test(traffic_port_life, what_an_agent_leaves_cut_stays_so_and_the_next_one_takes
 	port_set(&cut);
 	shoot(a, SHOTS);
 	port.ops->disarm(port.ctx);
-	sc_traffic_close(&port);
+	sc_traffic_wire_close(&port);
 	cr_expect_gt(port_pins(), 0);
 	shoot(a, SHOTS);
 	port_open();
@@ -219,7 +219,7 @@ Test(traffic_port_life, a_table_left_where_no_member_lives_any_more_is_found_and
 
 	port_arm();
 	port_set_one(0, SC_CUT_DROP, &m);
-	sc_traffic_close(&port);
+	sc_traffic_wire_close(&port);
 	sc_peer_end(&pod);
 	cr_expect(port_has_table(SC_NET_POD));
 	port_open();
@@ -239,7 +239,7 @@ Test(traffic_port_life, a_number_taken_by_another_group_holds_nothing_of_the_old
 
 	port_arm();
 	port_set_one(7, SC_CUT_DROP, &ma);
-	sc_traffic_close(&port);
+	sc_traffic_wire_close(&port);
 	port_open();
 	port_arm();
 	memcpy(cut.fire_id, "11111111", 8);
@@ -264,7 +264,7 @@ Test(traffic_port_life, offline_one_cut_is_released_by_name_and_the_others_stand
 	port_arm();
 	port_set_one(1, SC_CUT_DROP, &ma);
 	port_set(&beta);
-	sc_traffic_close(&port);
+	sc_traffic_wire_close(&port);
 	cr_expect_eq(sc_traffic_offline_release(sc_box.tmp, "tenant none", &report), -ENOENT);
 	cr_expect_str_neq(port_try(&first, "udp", SC_NET_HOST, PORT_HELD_MS), "ok");
 	cr_expect_eq(sc_traffic_offline_release(sc_box.tmp, "tenant acme", &report), 1, "%s",

@@ -295,7 +295,7 @@ static int open_traffic(struct wire *w, const char *run_dir, char *why, size_t s
 	int r = sc_bpf_pin_dir(run_dir, pins);
 
 	if (r == 0)
-		r = sc_traffic_open(&host, &w->ports.traffic);
+		r = sc_traffic_wire_open(&host, &w->ports.traffic);
 	if (r < 0)
 		snprintf(why, size, "the tables of cuts: %s", strerror(-r));
 	w->ports.effector.traffic = &w->ports.traffic;
@@ -337,7 +337,7 @@ static void fill_ports(struct wire *w)
 
 static void wire_free(struct wire *w)
 {
-	sc_traffic_close(&w->ports.traffic);
+	sc_traffic_wire_close(&w->ports.traffic);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
 	if (w->fs.root_fd >= 0)

@@ -306,7 +306,7 @@ static int allocate(struct sc_traffic_wire *w)
 	return 0;
 }
 
-int sc_traffic_open(const struct sc_traffic_host *host, struct sc_traffic *out)
+int sc_traffic_wire_open(const struct sc_traffic_host *host, struct sc_traffic *out)
 {
 	struct sc_traffic_wire *w = calloc(1, sizeof(*w));
 
@@ -324,7 +324,7 @@ int sc_traffic_open(const struct sc_traffic_host *host, struct sc_traffic *out)
 	return 0;
 }
 
-void sc_traffic_close(struct sc_traffic *traffic)
+void sc_traffic_wire_close(struct sc_traffic *traffic)
 {
 	if (traffic->ctx)
 		wire_free(traffic->ctx);

@@ -23,9 +23,9 @@ struct sc_traffic_host {
 };
 
 /* Fills *out; touches nothing of the host before arm. 0 or -ENOMEM with *out untouched. */
-int sc_traffic_open(const struct sc_traffic_host *host, struct sc_traffic *out);
+int sc_traffic_wire_open(const struct sc_traffic_host *host, struct sc_traffic *out);
 /* Leaves cuts as they stand; disarm takes away what is not needed. Harmless on a zeroed one. */
-void sc_traffic_close(struct sc_traffic *traffic);
+void sc_traffic_wire_close(struct sc_traffic *traffic);
 
 /* The name of the nf_tables table that goes with a directory of pins: "scram" for the default run
  * dir, else "scram_" and the hash that is in the path. */
