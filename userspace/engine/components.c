@@ -157,9 +157,13 @@ static void look_at(struct sc_engine *e, struct sc_component_watch *w)
 
 	w->gone = (struct sc_component_growth){0};
 	w->members = n;
-	for (uint32_t i = 0; i < n; i++)
-		add(&grown,
-		    grown_of(e, e->slots[i], sc_targets_get(e->targets, e->slots[i])->cgroup_id));
+	w->events_lost = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t slot = e->slots[i];
+
+		add(&grown, grown_of(e, slot, sc_targets_get(e->targets, slot)->cgroup_id));
+		w->events_lost += sc_engine_events_lost(e, slot);
+	}
 	sc_component_find_holder(e, w, e->slots, n);
 	if (w->has_breaker)
 		sc_component_breaker_tick(e, w, &grown);

@@ -45,6 +45,7 @@ struct sc_component_watch {
 	struct sc_breaker breaker;
 	struct sc_component_state state;
 	struct sc_component_growth gone; /* by cgroups that went since the last look */
+	uint64_t events_lost;            /* in its cgroups, within the window of evidence */
 	uint32_t members;                /* topmost cgroups at the last look */
 	char last_error[SC_COMPONENT_ERROR_MAX];
 	uint32_t veto; /* the last reason told; 0 = none */

@@ -30,6 +30,7 @@ static enum sc_exit ask(struct sc_engine *e, struct sc_component_watch *w,
 		.is_live = sc_breaker_cut(next, &w->spec) != SC_CUT_NONE,
 		.veto = &w->veto,
 		.evidence = evidence,
+		.events_lost = w->is_cut_due ? 0 : w->events_lost, /* an order rests on none */
 		.reason = note,
 		.waiter = SC_REPLY_TO_NOBODY,
 	};

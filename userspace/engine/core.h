@@ -299,6 +299,7 @@ struct sc_fire_request {
 	bool is_live;         /* it acts, whatever its condition says */
 	uint32_t *veto;       /* the last reason told, kept by the breaker; 0 = none */
 	const char *evidence; /* a JSON object */
+	uint64_t events_lost; /* what was not counted of it within the last window */
 
 	const char *reason;
 	struct sc_reply_to waiter;
@@ -315,6 +316,9 @@ const struct sc_condition *sc_engine_condition_of(struct sc_engine *e,
 /* What the rung, or the condition without a ladder, does. */
 enum sc_action_kind sc_engine_kind_of(const struct sc_condition *c, uint32_t rung);
 bool sc_engine_is_dry_run(const struct sc_condition *c, const struct sc_fire_request *rq);
+/* Events in the subtree of the slot that were not counted, when the last was within the window of
+ * evidence; else 0. */
+uint64_t sc_engine_events_lost(const struct sc_engine *e, uint32_t slot);
 void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 			  struct sc_interlock_facts *facts, char *protect_buf, size_t size);
 /* What the blast radius and the cool-down count from now on. */

@@ -73,6 +73,14 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
 						     0;
 }
 
+uint64_t sc_engine_events_lost(const struct sc_engine *e, uint32_t slot)
+{
+	const volatile struct sc_node *node = &e->ports->kernel.nodes[slot];
+	uint64_t last_ns = node->lost_ns;
+
+	return last_ns && e->now.mono_ns < last_ns + SC_IRREVERSIBLE_WINDOW_NS ? node->lost : 0;
+}
+
 /*
  * What was not counted in the target's subtree, or on the host where the predicate looks at other
  * targets too, while the last of it lies in the window. So nobody can hold up the fires of others
@@ -80,12 +88,8 @@ static void count_standing(struct sc_engine *e, const char *condition_id,
  */
 static uint64_t events_lost(const struct sc_engine *e, const struct sc_predicate *p, uint32_t slot)
 {
-	const struct sc_kernel_port *k = &e->ports->kernel;
-	const volatile struct sc_node *node =
-		&k->nodes[sc_predicate_has_aggregates(p) ? k->root_slot : slot];
-	uint64_t last_ns = node->lost_ns;
-
-	return last_ns && e->now.mono_ns < last_ns + SC_IRREVERSIBLE_WINDOW_NS ? node->lost : 0;
+	return sc_engine_events_lost(e, sc_predicate_has_aggregates(p) ? e->ports->kernel.root_slot
+								       : slot);
 }
 
 /* How old the evidence is, and what was not counted of it: losses touch counted signals only. */
@@ -199,6 +203,8 @@ static void fill_target_facts(struct sc_engine *e, const struct sc_fire_request 
 		.requires_two_person = c->spec->requires_two_person,
 	};
 	fill_evidence(e, c, rq->slot, facts);
+	if (rq->is_breaker)
+		facts->events_lost = rq->events_lost;
 	fill_reach(e, rq, c, facts);
 }
 

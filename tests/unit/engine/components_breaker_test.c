@@ -78,6 +78,22 @@ Test(breaker_engine, a_veto_keeps_it_closed_and_it_asks_again)
 	cr_assert_not_null(only_cut());
 }
 
+Test(breaker_engine, counts_that_were_lost_in_its_cgroups_veto_it_and_others_do_not)
+{
+	fake_world.nodes[1].lost = fake_world.nodes[0].lost = 1;
+	fake_world.nodes[1].lost_ns = fake_world.nodes[0].lost_ns = sc_mono_ns();
+	open_shop();
+	cr_assert_eq(sc_components_set_state(e, "shop", "forced-closed", "ada", "t"), 0);
+	cr_assert_eq(sc_components_set_state(e, "shop", "auto", "ada", "t"), 0);
+	fake_let_fires_settle(e);
+	fake_world.nodes[5].lost = 1;
+	fake_world.nodes[5].lost_ns = sc_mono_ns();
+	fail(4, 5);
+	tick();
+	cr_expect_eq(state_of("shop"), SC_BREAKER_CLOSED);
+	cr_expect_str_eq(newest_fire()->veto, "source-health");
+}
+
 Test(breaker_engine, a_vetoed_run_is_forgotten_when_connections_succeed_again)
 {
 	e->disarmed.is_on = true;
