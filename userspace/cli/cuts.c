@@ -3,33 +3,37 @@
 #include "cli/answers.h"
 #include "cli/render.h"
 
+#include <scram/action.h>
+
 #include <inttypes.h>
 #include <string.h>
 
 static const char *const component_headers[] = {"COMPONENT", "HEALTH",   "BREAKER",   "SETTING",
 						"NEXT LOOK", "OPENINGS", "LAST ERROR"};
 
-/* The name behind `tenant `, or NULL when the group is of another kind. */
-static const char *name_in(const char *group, const char *kind)
+/* What the undo names: a tenant, a component, or a cgroup that is cut alone; NULL = neither is told.
+ */
+static const char *name_of(const json_t *cut)
 {
-	size_t n = strlen(kind);
+	const char *group = sc_get_text(cut, "group", "");
+	const char *blank = strchr(group, ' ');
 
-	return strncmp(group, kind, n) == 0 && group[n] == ' ' ? group + n + 1 : NULL;
+	return blank ? blank + 1 : sc_get_text(cut, "target", NULL);
 }
 
 /* How to take it back, in the words that fit it best. */
 static void add_undo(struct sc_str *out, const json_t *cut, bool is_dead)
 {
-	const char *group = sc_get_text(cut, "group", "");
-	const char *tenant = name_in(group, "tenant");
-	const char *component = name_in(group, "component");
-	const char *name = tenant ? tenant : component;
+	const char *action = sc_get_text(cut, "action", "");
+	bool is_quarantine = strcmp(action, sc_action_kind_name(SC_ACTION_QUARANTINE)) == 0;
+	bool is_break = strcmp(action, sc_action_kind_name(SC_ACTION_CIRCUIT_BREAK)) == 0;
+	const char *name = is_quarantine || is_break ? name_of(cut) : NULL;
 
 	sc_str_add(out, "; undo: scram ");
 	if (is_dead || !name)
 		sc_str_add(out, "release ");
 	else
-		sc_str_add(out, tenant ? "unquarantine " : "unbreak ");
+		sc_str_add(out, is_quarantine ? "unquarantine " : "unbreak ");
 	sc_add_text(out, name ? name : sc_get_text(cut, "fire_id", NULL));
 	sc_str_add(out, is_dead ? " --offline\n" : "\n");
 }
@@ -162,13 +166,8 @@ void sc_render_isolate(struct sc_str *out, const json_t *reply)
 		return;
 	sc_str_add(out, "  condition ");
 	sc_add_text(out, condition);
-	if (sc_get_bool(reply, "dispatched")) {
-		json_t *undo = json_pack("{s:s?, s:s?}", "group", sc_get_text(fire, "group", NULL),
-					 "fire_id", sc_get_text(fire, "id", NULL));
-
-		add_undo(out, undo, false);
-		json_decref(undo);
-		return;
-	}
-	sc_str_add(out, "\n");
+	if (sc_get_bool(reply, "dispatched"))
+		add_undo(out, fire, false);
+	else
+		sc_str_add(out, "\n");
 }

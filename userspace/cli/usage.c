@@ -82,7 +82,7 @@ void sc_usage_all(struct sc_str *out)
 	sc_str_add(out, "scram: the emergency kill-switch of this node\n\n"
 			"Usage: scram VERB [OPERANDS] [OPTIONS]\n\nVerbs:\n");
 	for (size_t i = 0; i < n; i++)
-		sc_str_addf(out, "  %-12s%s\n", verbs[i].name, verbs[i].help);
+		sc_str_addf(out, "  %-14s%s\n", verbs[i].name, verbs[i].help);
 	sc_str_add(out, "\nExit status: 0 done, 1 failed, 2 usage, 3 agent unreachable, 4 vetoed, "
 			"5 pending "
 			"approval,\n6 acted but not confirmed. More: scram help VERB, man scram\n");

@@ -3,7 +3,6 @@
  * Cutting by name: isolate finds or registers the condition that means the tenant, component or
  * cgroup, and fires it the way any other is fired; release of a group; orders to a breaker.
  */
-#include "engine/components.h"
 #include "engine/ops.h"
 
 #include <errno.h>
@@ -68,11 +67,12 @@ static void tell_undeclared(struct sc_op_call *call, const struct wish *w)
 	for (uint32_t i = 0; i < call->e->n_groups; i++)
 		if (call->e->groups[i]->kind == w->group_kind)
 			sc_nearest_offer(&nearest, call->e->groups[i]->name);
-	sc_op_fail(call, SC_EXIT_FAILED,
-		   "%s %.128s is not declared%s%s%s; declare it under %ss, or name a cgroup: "
-		   "scram %s /PATH",
-		   kind, w->name, nearest.best ? "; did you mean " : "",
-		   nearest.best ? nearest.best : "", nearest.best ? "?" : "", kind, w->verb);
+	sc_op_fail(
+		call, SC_EXIT_FAILED,
+		"%s %.128s is not declared%s%s; declare it under %ss, or name a cgroup: scram %s "
+		"/PATH",
+		kind, w->name, nearest.best ? ", but there is " : "",
+		nearest.best ? nearest.best : "", kind, w->verb);
 }
 
 /* A cgroup of a declared group cannot be cut alone: a fire on it means the group. */

@@ -294,19 +294,21 @@ Test(render, status_shows_what_stands_and_what_is_lost, .init = in_berlin)
 }
 
 static const char cut_status[] =
-	"{\"state\":\"ready\",%s\"isolations\":[{\"fire_id\":\"f1\",\"group\":\"tenant acme\","
-	"\"target\":\"/\",\"mode\":\"drop\",\"by\":\"ann\",\"since\":"
-	"\"2026-11-22T18:00:00.000000Z\",\"expires\":\"2026-11-22T19:00:00.000000Z\","
-	"\"members\":12,\"namespaces\":3,\"packets_in\":1204,\"bytes_in\":1048576,"
-	"\"packets_out\":33,\"bytes_out\":2048,\"top\":\"10.0.0.7:443/tcp\",\"top_packets\":31,"
-	"\"releasing\":false},"
-	"{\"fire_id\":\"f2\",\"group\":\"cgroup /w/x\",\"mode\":\"all\",\"by\":\"auto\",\"since\":"
+	"{\"state\":\"ready\",%s\"isolations\":[{\"fire_id\":\"f1\",\"action\":"
+	"\"tenant-quarantine\",\"group\":\"tenant acme\",\"target\":\"tenant acme\","
+	"\"mode\":\"drop\",\"by\":\"ann\",\"since\":\"2026-11-22T18:00:00.000000Z\","
+	"\"expires\":\"2026-11-22T19:00:00.000000Z\",\"members\":12,\"namespaces\":3,"
+	"\"packets_in\":1204,\"bytes_in\":1048576,\"packets_out\":33,\"bytes_out\":2048,"
+	"\"top\":\"10.0.0.7:443/tcp\",\"top_packets\":31,\"releasing\":false},"
+	"{\"fire_id\":\"f2\",\"action\":\"circuit-break-component\",\"group\":\"cgroup /w/x\","
+	"\"target\":\"/w/x\",\"mode\":\"all\",\"by\":\"auto\",\"since\":"
 	"\"2026-11-22T18:00:00.000000Z\",\"members\":1,\"namespaces\":1,\"packets_in\":0,"
 	"\"bytes_in\":0,\"packets_out\":0,\"bytes_out\":0,\"top\":null,\"releasing\":true,"
 	"\"failing\":true}],"
-	"\"components\":[{\"name\":\"web\",\"health\":\"healthy\",\"circuit_state\":\"closed\"},"
+	"\"components\":[{\"name\":\"web\",\"health\":\"healthy\",\"circuit_state\":null},"
 	"{\"name\":\"db\",\"health\":\"degraded\",\"circuit_state\":\"open\",\"retry_at\":"
-	"\"2026-11-22T18:00:30.000000Z\",\"open_transitions\":2,\"last_error\":\"5 failures\"}]}";
+	"\"2026-11-22T18:00:30.000000Z\",\"open_transitions\":2,\"last_error\":\"5 "
+	"failures\"}]}";
 
 /* The lines from "cut" on; head and counters are another test's. */
 static void assert_cuts(const char *more, const char *want)
@@ -336,8 +338,8 @@ Test(render, status_shows_what_is_cut_what_it_held_back_and_the_undo, .init = in
 		"with 10.0.0.7:443/tcp: 31\n"
 		"cut         cgroup /w/x: all, 1 cgroup in 1 network namespace, BEING RELEASED, "
 		"DOES NOT HOLD AS IT SHOULD\n"
-		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram release "
-		"f2\n"
+		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram unbreak "
+		"/w/x\n"
 		"            held back 0 packets (0B) in, 0 packets (0B) out\n"
 		"component   db is degraded, its breaker open until "
 		"2026-11-22T19:00:30.000+01:00\n");
@@ -354,8 +356,8 @@ Test(render, status_of_a_dead_agent_tells_the_undo_without_it, .init = in_berlin
 		"with 10.0.0.7:443/tcp: 31\n"
 		"cut         cgroup /w/x: all, 1 cgroup in 1 network namespace, BEING RELEASED, "
 		"DOES NOT HOLD AS IT SHOULD\n"
-		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram release "
-		"f2 --offline\n"
+		"            by auto since 2026-11-22T19:00:00.000+01:00; undo: scram release /w/x "
+		"--offline\n"
 		"            held back 0 packets (0B) in, 0 packets (0B) out\n"
 		"component   db is degraded, its breaker open until "
 		"2026-11-22T19:00:30.000+01:00\n");
@@ -384,11 +386,18 @@ Test(render, a_cut_tells_its_condition_and_its_undo)
 	assert_rendered(
 		sc_render_isolate,
 		"{\"fire_id\":\"f1\",\"dispatched\":true,\"dispatch_descriptor\":\"verified: cut\","
-		"\"target\":\"/\",\"fire\":{\"id\":\"f1\",\"group\":\"tenant "
-		"acme\",\"condition_id\":"
-		"\"quarantine-acme\"}}",
-		"fire f1 on tenant acme: verified: cut\n"
-		"  condition quarantine-acme; undo: scram unquarantine acme\n");
+		"\"target\":\"/w/x\",\"fire\":{\"id\":\"f1\",\"action\":\"tenant-quarantine\","
+		"\"group\":\"\",\"target\":\"/w/x\",\"condition_id\":\"quarantine-/w/x\"}}",
+		"fire f1 on /w/x: verified: cut\n"
+		"  condition quarantine-/w/x; undo: scram unquarantine /w/x\n");
+	assert_rendered(
+		sc_render_isolate,
+		"{\"fire_id\":\"f1\",\"dispatched\":true,\"dispatch_descriptor\":\"verified: cut\","
+		"\"target\":\"component web\",\"fire\":{\"id\":\"f1\",\"action\":"
+		"\"circuit-break-component\",\"group\":\"component web\",\"target\":\"component "
+		"web\",\"condition_id\":\"break-web\"}}",
+		"fire f1 on component web: verified: cut\n"
+		"  condition break-web; undo: scram unbreak web\n");
 }
 
 Test(render, replies_of_the_wrong_shape_do_no_harm)

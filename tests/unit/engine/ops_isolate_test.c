@@ -214,7 +214,7 @@ Test(ops_isolate, what_makes_no_sense_cuts_and_registers_nothing)
 		int exit;
 		const char *says;
 	} cases[] = {
-		{ISOLATE("quarantine", "acne", ""), 1, "did you mean acme?"},
+		{ISOLATE("quarantine", "acne", ""), 1, "there is acme;"},
 		{ISOLATE("quarantine", "shop", ""), 1, "not declared"},
 		{ISOLATE("quarantine", "/w/1", ""), 2, "scram quarantine acme"},
 		{ISOLATE("quarantine", "/w/none", ""), 1, "no such cgroup"},
