@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tenants and components cut from the network by name, and given back: with the agent, by time, and without it. The network is
-# the script's own: the loopback of a namespace that goes with it.
+# Tenants and components cut from the network by name, and given back: with the agent, by time, without it. The network is the
+# script's own: the loopback of a namespace that goes with it.
 if [[ -z ${OWN_NETWORK-} ]]; then
 	OWN_NETWORK=1 exec unshare --net "$0" "$@"
 fi
@@ -82,12 +82,15 @@ check 'ends by itself' until_true 10 reaches acme
 
 check 'doctor knows that it can cut' says 'quarantine: the gate is attached' scram doctor
 check 'another cut' scram quarantine acme --wait "${who[@]}"
+check 'is in the state file soon' until_true 5 grep -q '"group":"tenant acme"' "$TMPDIR/run/state.json"
 kill -KILL "$agent_pid"
 wait "$agent_pid" 2>/dev/null
 refuse 'it stands with the agent dead' 124 reaches acme
 dead_says() { scram status 2>&1 | grep -F -- "$1"; }
 check 'status says so' dead_says 'tenant acme: drop'
 check 'and how to undo it' dead_says 'scram release acme --offline'
+refuse 'a mistyped name lets nothing go' 1 scram release acne --offline "${who[@]}"
+refuse 'acme is still cut' 124 reaches acme
 check 'release --offline gives the network back' says 'released 1 fire' scram release acme --offline "${who[@]}"
 check 'acme reaches the world' reaches acme
 check 'a second time is harmless' says 'nothing in force' scram release acme --offline "${who[@]}"
@@ -98,4 +101,14 @@ no_cut() { scram status --json | jq -e '.isolations == []'; }
 check 'and takes nothing up again' no_cut
 check 'acme still reaches the world' reaches acme
 check 'SIGTERM ends the agent well' agent_stop TERM
+
+cp -a "$TMPDIR/state" "$TMPDIR/older"
+agent_start
+scram quarantine acme --wait "${who[@]}" >/dev/null
+kill -KILL "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+refuse 'one more cut stands' 124 reaches acme
+mv "$TMPDIR/state" "$TMPDIR/lost" && mv "$TMPDIR/older" "$TMPDIR/state"
+check 'a cut that stands in no record is released by its name' says 'no record knows' scram release acme --offline "${who[@]}"
+check 'acme reaches the world' reaches acme
 tap_done
