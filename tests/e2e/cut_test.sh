@@ -82,7 +82,8 @@ check 'ends by itself' until_true 10 reaches acme
 
 check 'doctor knows that it can cut' says 'quarantine: the gate is attached' scram doctor
 check 'another cut' scram quarantine acme --wait "${who[@]}"
-check 'is in the state file soon' until_true 5 grep -q '"group":"tenant acme"' "$TMPDIR/run/state.json"
+fire=$(scram fires --json | jq -r '.[0].id')
+check 'is in the state file soon' until_true 5 grep -q "{\"fire_id\":\"$fire\",[^}]*\"group\"" "$TMPDIR/run/state.json"
 kill -KILL "$agent_pid"
 wait "$agent_pid" 2>/dev/null
 refuse 'it stands with the agent dead' 124 reaches acme
@@ -103,7 +104,7 @@ check 'acme still reaches the world' reaches acme
 check 'SIGTERM ends the agent well' agent_stop TERM
 
 cp -a "$TMPDIR/state" "$TMPDIR/older"
-agent_start
+check 'and one more begins' agent_start
 scram quarantine acme --wait "${who[@]}" >/dev/null
 kill -KILL "$agent_pid"
 wait "$agent_pid" 2>/dev/null
