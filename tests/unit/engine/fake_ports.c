@@ -75,6 +75,8 @@ static void set_tenant(void *ctx, uint32_t slot, uint64_t cgroup_id, uint32_t te
 	(void)ctx;
 	cr_assert_eq(fake_world.nodes[slot].cgroup_id, cgroup_id);
 	fake_world.nodes[slot].tenant = tenant;
+	if (fake_world.told_tenant)
+		fake_world.told_tenant();
 }
 
 static void nothing(void *ctx)
