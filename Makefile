@@ -14,6 +14,9 @@ COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 PKGS := libbpf libnl-3.0 yaml-0.1 jansson libsodium libcap-ng libseccomp
 CORE_ROOMS := base signal predicate condition interlock
 OTHER_ROOMS := sys action record config engine wire cli
+# Each a program of its own, so that the agent links none of their libraries.
+WORKERS := api probe ship
+WORKER_ROOMS := worker/common $(WORKERS:%=worker/%)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2 \
 	-Wswitch-enum -Wconversion -Wnull-dereference
@@ -38,7 +41,8 @@ SKELS := $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(BPF_SRCS))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(B)/scram ## build build/scram
+PROGRAMS := $(B)/scram $(WORKERS:%=$(B)/scram-%)
+all: $(PROGRAMS) ## build scram and its workers
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +57,24 @@ $(B)/%.a:
 $(B)/scram: $(B)/obj/userspace/main.o $(B)/libscram.a $(B)/libscram-core.a
 	$(say) LINK $@
 	$(Q)$(CC) $(SC_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# The mains are apart: tests link the rest.
+worker_objs = $(call objs,$(filter-out %/main.c,$(call srcs,worker/$(1))))
+$(B)/libscram-worker.a: $(call worker_objs,common)
+WORKER_PKGS_api := libmicrohttpd
+WORKER_PKGS_probe := libcurl
+WORKER_PKGS_ship := libpq
+
+define worker_program
+$(B)/libscram-$(1).a: $(call worker_objs,$(1))
+$(B)/scram-$(1): $(B)/obj/userspace/worker/$(1)/main.o $(B)/libscram-$(1).a $(B)/libscram-worker.a \
+		$(B)/libscram.a $(B)/libscram-core.a
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(SC_LDFLAGS) -o $$@ $$^ $$(shell pkg-config --libs $$(WORKER_PKGS_$(1))) $$(WORKER_LIBS)
+endef
+WORKER_LIBS = $(shell pkg-config --libs jansson libsodium libseccomp) -lm
+$(foreach w,$(WORKERS),$(eval $(call worker_program,$(w))))
+$(B)/obj/userspace/worker/%.o: PKG_CFLAGS += $(shell pkg-config --cflags libmicrohttpd libpq libcurl)
 
 $(B)/obj/%.o: %.c | $(B)/gen/version.h
 	$(say) CC $<

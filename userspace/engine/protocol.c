@@ -39,19 +39,27 @@ bool sc_op_is_write(enum sc_op op)
 void sc_frame_reader_init(struct sc_frame_reader *r, char *buf, size_t buf_size)
 {
 	SC_ASSERT(buf_size >= 2);
-	*r = (struct sc_frame_reader){.data = buf, .size_max = buf_size - 1};
+	*r = (struct sc_frame_reader){.data = buf, .size_max = buf_size - 1, .fd = -1};
 }
 
 void sc_frame_reader_init_heap(struct sc_frame_reader *r, size_t size_max)
 {
-	*r = (struct sc_frame_reader){.size_max = size_max, .heap = true};
+	*r = (struct sc_frame_reader){.size_max = size_max, .heap = true, .fd = -1};
+}
+
+/* Of a reader that takes none, fd may be 0 as memory is. */
+static void drop_fd(struct sc_frame_reader *r)
+{
+	if (r->takes_fd)
+		sc_close(&r->fd);
 }
 
 void sc_frame_reader_done(struct sc_frame_reader *r)
 {
 	if (r->heap)
 		free(r->data);
-	*r = (struct sc_frame_reader){0};
+	drop_fd(r);
+	*r = (struct sc_frame_reader){.fd = -1};
 }
 
 void sc_frame_reader_reset(struct sc_frame_reader *r)
@@ -60,6 +68,7 @@ void sc_frame_reader_reset(struct sc_frame_reader *r)
 		free(r->data);
 		r->data = NULL;
 	}
+	drop_fd(r);
 	r->size = 0;
 	r->have = 0;
 }
@@ -82,18 +91,43 @@ static int begin_payload(struct sc_frame_reader *r)
 	return 0;
 }
 
-static int receive(int fd, void *buf, size_t n, size_t *have)
+/* Keeps the descriptor that came; a second one of the same message is closed. */
+static void keep_fd(struct sc_frame_reader *r, struct msghdr *msg)
 {
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int fd;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	sc_close(&r->fd);
+	r->fd = fd;
+}
+
+static int receive(struct sc_frame_reader *r, int fd, void *buf, size_t n)
+{
+	union { /* room for one descriptor, aligned as cmsg(3) wants it */
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = {.iov_base = buf, .iov_len = n};
+	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t got;
 
+	if (r->takes_fd) {
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+	}
 	do
-		got = recv(fd, buf, n, MSG_DONTWAIT);
+		got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	if (r->takes_fd)
+		keep_fd(r, &msg);
 	if (got == 0)
-		return *have ? -ECONNRESET : -ENODATA;
-	*have += (size_t)got;
+		return r->have ? -ECONNRESET : -ENODATA;
+	r->have += (size_t)got;
 	return 1;
 }
 
@@ -102,7 +136,7 @@ int sc_frame_read(struct sc_frame_reader *r, int fd)
 	int n;
 
 	while (r->have < SC_FRAME_HEADER_SIZE) {
-		n = receive(fd, r->header + r->have, SC_FRAME_HEADER_SIZE - r->have, &r->have);
+		n = receive(r, fd, r->header + r->have, SC_FRAME_HEADER_SIZE - r->have);
 		if (n <= 0)
 			return n;
 		if (r->have < SC_FRAME_HEADER_SIZE)
@@ -114,7 +148,7 @@ int sc_frame_read(struct sc_frame_reader *r, int fd)
 	while (r->have < SC_FRAME_HEADER_SIZE + r->size) {
 		size_t at = r->have - SC_FRAME_HEADER_SIZE;
 
-		n = receive(fd, r->data + at, r->size - at, &r->have);
+		n = receive(r, fd, r->data + at, r->size - at);
 		if (n <= 0)
 			return n;
 	}
@@ -124,9 +158,23 @@ int sc_frame_read(struct sc_frame_reader *r, int fd)
 void sc_frame_writer_init(struct sc_frame_writer *w, const char *data, size_t size)
 {
 	SC_ASSERT(size >= 1 && size <= SC_REPLY_SIZE_MAX);
-	*w = (struct sc_frame_writer){.data = data, .size = size};
+	*w = (struct sc_frame_writer){.data = data, .size = size, .fd = -1};
 	for (int i = 0; i < SC_FRAME_HEADER_SIZE; i++)
 		w->header[i] = (unsigned char)(size >> (8 * i));
+}
+
+/* The descriptor goes with the first byte. */
+static void attach_fd(struct msghdr *msg, void *room, size_t size, int fd)
+{
+	struct cmsghdr *c = room;
+
+	memset(room, 0, size);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	msg->msg_control = room;
+	msg->msg_controllen = size;
 }
 
 int sc_frame_write(struct sc_frame_writer *w, int fd)
@@ -139,7 +187,15 @@ int sc_frame_write(struct sc_frame_writer *w, int fd)
 			{.iov_base = (void *)(uintptr_t)(w->data + at), .iov_len = w->size - at},
 		};
 		struct msghdr msg = {.msg_iov = part, .msg_iovlen = 2};
-		ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		union {
+			char room[CMSG_SPACE(sizeof(int))];
+			struct cmsghdr align;
+		} control;
+		ssize_t n;
+
+		if (w->fd >= 0 && w->sent == 0)
+			attach_fd(&msg, control.room, sizeof(control.room), w->fd);
+		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -151,14 +207,15 @@ int sc_frame_write(struct sc_frame_writer *w, int fd)
 }
 
 static const struct op ops[SC_OP_COUNT] = {
-	[SC_OP_ARM] = {"arm", true},         [SC_OP_BREAKER] = {"breaker", true},
-	[SC_OP_DEMOTE] = {"demote", true},   [SC_OP_DISARM] = {"disarm", true},
-	[SC_OP_DOCTOR] = {"doctor", false},  [SC_OP_FIRE] = {"fire", true},
-	[SC_OP_FIRES] = {"fires", false},    [SC_OP_ISOLATE] = {"isolate", true},
-	[SC_OP_LIST] = {"list", false},      [SC_OP_PING] = {"ping", false},
-	[SC_OP_PROMOTE] = {"promote", true}, [SC_OP_REGISTER] = {"register", true},
-	[SC_OP_RELEASE] = {"release", true}, [SC_OP_RELOAD] = {"reload", true},
-	[SC_OP_SHOW] = {"show", false},      [SC_OP_SIGNALS] = {"signals", false},
-	[SC_OP_STATUS] = {"status", false},  [SC_OP_UNREGISTER] = {"unregister", true},
+	[SC_OP_ARM] = {"arm", true},           [SC_OP_BREAKER] = {"breaker", true},
+	[SC_OP_DEMOTE] = {"demote", true},     [SC_OP_DISARM] = {"disarm", true},
+	[SC_OP_DOCTOR] = {"doctor", false},    [SC_OP_FIRE] = {"fire", true},
+	[SC_OP_FIRES] = {"fires", false},      [SC_OP_ISOLATE] = {"isolate", true},
+	[SC_OP_LIST] = {"list", false},        [SC_OP_PING] = {"ping", false},
+	[SC_OP_PROMOTE] = {"promote", true},   [SC_OP_READY] = {"ready", false},
+	[SC_OP_REGISTER] = {"register", true}, [SC_OP_RELEASE] = {"release", true},
+	[SC_OP_RELOAD] = {"reload", true},     [SC_OP_SEGMENT] = {"segment", false},
+	[SC_OP_SHOW] = {"show", false},        [SC_OP_SIGNALS] = {"signals", false},
+	[SC_OP_STATUS] = {"status", false},    [SC_OP_UNREGISTER] = {"unregister", true},
 	[SC_OP_WHY] = {"why", false},
 };

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket's protocol, shared by the agent and the command line: the framing, its limits,
- * the names of the operations and the exit statuses that a reply carries.
+ * The protocol of the control socket and of the links to the workers: the framing, its limits, the
+ * names of the operations and the exit statuses that a reply carries.
  *
  * A message is a 32-bit little-endian length and that many bytes, one JSON object. A request is
  * {"op": NAME, ...}; its reply is {"exit": N, "error": TEXT or null, ...}. One connection may carry
  * several requests, one after another.
+ *
+ * A link carries the same, and from the core to the worker also events, {"event": NAME, ...}: a
+ * message that begins with SC_EVENT_HEAD is one, any other is the reply to the oldest request. A
+ * message of the core may carry one descriptor.
  */
 #pragma once
 
@@ -18,6 +22,12 @@
 #define SC_FRAME_HEADER_SIZE 4
 #define SC_REQUEST_SIZE_MAX  (64UL * 1024) /* a request is one condition at most by the dozen */
 #define SC_REPLY_SIZE_MAX    (16UL * 1024 * 1024) /* signals of 10,000 targets */
+
+#define SC_EVENT_HEAD "{\"event\":\"" /* as base/json.h writes it */
+/* Of the events that every worker gets. */
+#define SC_EVENT_HELLO   "hello"
+#define SC_EVENT_CHANGED "changed"
+#define SC_EVENT_STOP    "stop"
 
 #define SC_FIRES_LIMIT_MAX     500
 #define SC_FIRES_LIMIT_DEFAULT 50
@@ -46,9 +56,11 @@ enum sc_op {
 	SC_OP_LIST,
 	SC_OP_PING,
 	SC_OP_PROMOTE,
+	SC_OP_READY, /* of workers alone */
 	SC_OP_REGISTER,
 	SC_OP_RELEASE,
 	SC_OP_RELOAD,
+	SC_OP_SEGMENT, /* likewise */
 	SC_OP_SHOW,
 	SC_OP_SIGNALS,
 	SC_OP_STATUS,
@@ -73,6 +85,8 @@ struct sc_frame_reader {
 	size_t size_max;
 	size_t have; /* bytes received, the header included */
 	bool heap;
+	bool takes_fd; /* a descriptor that comes along is kept; else the kernel drops it */
+	int fd;        /* the one of this message, its taker's; -1 = none */
 	unsigned char header[SC_FRAME_HEADER_SIZE];
 };
 
@@ -91,11 +105,12 @@ void sc_frame_reader_reset(struct sc_frame_reader *r);
  */
 int sc_frame_read(struct sc_frame_reader *r, int fd);
 
-/* One message on its way out; data is borrowed until it is sent. */
+/* One message on its way out; data and fd are borrowed until it is sent. */
 struct sc_frame_writer {
 	const char *data;
 	size_t size;
 	size_t sent; /* bytes sent, the header included */
+	int fd;      /* goes along with the message; -1 = none. Set it after init. */
 	unsigned char header[SC_FRAME_HEADER_SIZE];
 };
 

@@ -30,6 +30,9 @@ TABLE = {
 DOORS = {
     ("cli", "engine/protocol.h"): "the messages both ends of the control socket speak",
     ("worker", "engine/protocol.h"): "likewise",
+    ("worker", "record/segment.h"): "a worker reads the journal for itself",
+    ("worker", "record/line.h"): "likewise",
+    ("worker", "scram/journal.h"): "likewise",
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
     ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
     ("userspace/cli/offline.c", "wire/traffic.h"): "and gives back the network",
