@@ -4,74 +4,16 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "engine/ops.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 
 #define GROUPS_MAX 256
-
-static void drop_peer(struct sc_control_peer *p)
-{
-	sc_loop_remove(p->control->loop, &p->watch);
-	sc_close(&p->watch.fd);
-	sc_frame_reader_done(&p->reader);
-	sc_str_done(&p->reply);
-	p->waiting = false;
-	p->serial++;
-}
-
-static void send_some(struct sc_control_peer *p)
-{
-	int r = sc_frame_write(&p->writer, p->watch.fd);
-
-	if (r == 0)
-		return;
-	if (r < 0) {
-		drop_peer(p);
-		return;
-	}
-	sc_str_done(&p->reply);
-	sc_frame_reader_reset(&p->reader);
-	p->waiting = false;
-	p->deadline_ns = sc_mono_ns() + SC_CONTROL_PEER_TIMEOUT_NS;
-	(void)sc_loop_change(p->control->loop, &p->watch, EPOLLIN);
-}
-
-static void receive_some(struct sc_control_peer *p)
-{
-	struct sc_control *c = p->control;
-	int r = sc_frame_read(&p->reader, p->watch.fd);
-
-	if (r == 0)
-		return;
-	if (r < 0) {
-		drop_peer(p);
-		return;
-	}
-	p->waiting = true;
-	p->deadline_ns = 0;
-	/* Nothing more is read until the answer is out; a hang-up is still noticed. */
-	(void)sc_loop_change(c->loop, &p->watch, 0);
-	sc_ops_serve(c->engine, &p->who, (struct sc_reply_to){(uint32_t)(p - c->peers), p->serial},
-		     p->reader.data, p->reader.size);
-}
-
-static void peer_ready(void *owner, uint32_t events)
-{
-	struct sc_control_peer *p = owner;
-
-	if (events & EPOLLOUT)
-		send_some(p);
-	else if (events & EPOLLIN)
-		receive_some(p);
-	else
-		drop_peer(p);
-}
 
 /* Root, or a member of the group scram by primary or supplementary group. */
 static bool is_allowed(const struct sc_control *c, int fd, const struct sc_principal *who)
@@ -136,46 +78,29 @@ static void accept_peer(void *owner, uint32_t events)
 		c->refused++;
 		return;
 	}
-	p->who = who;
-	p->waiting = false;
-	p->deadline_ns = sc_mono_ns() + SC_CONTROL_PEER_TIMEOUT_NS;
-	p->watch.fd = SC_TAKE_FD(fd);
-	sc_frame_reader_init_heap(&p->reader, SC_REQUEST_SIZE_MAX);
-	if (sc_loop_add(c->loop, &p->watch, EPOLLIN) < 0)
-		drop_peer(p);
+	if (sc_control_peer_begin(p, fd, &who) == 0)
+		(void)SC_TAKE_FD(fd);
 }
 
-void sc_control_reply(struct sc_control *c, struct sc_reply_to to, struct sc_str *reply)
+static void on_rest_over(void *owner, uint32_t events)
 {
-	struct sc_control_peer *p = to.place < SC_CONTROL_PEERS_MAX ? &c->peers[to.place] : NULL;
+	struct sc_control *c = owner;
+	uint64_t expirations;
 
-	if (!p || p->watch.fd < 0 || p->serial != to.serial || !p->waiting) {
-		sc_str_done(reply);
-		return;
-	}
-	if (reply->truncated || reply->len == 0 || reply->len > SC_REPLY_SIZE_MAX) {
-		sc_log_error("reply to uid %u dropped: %zu bytes%s", p->who.uid, reply->len,
-			     reply->truncated ? ", out of memory" : "");
-		sc_str_done(reply);
-		drop_peer(p);
-		return;
-	}
-	p->reply = *reply;
-	*reply = (struct sc_str){0};
-	sc_frame_writer_init(&p->writer, p->reply.data, p->reply.len);
-	p->deadline_ns = sc_mono_ns() + SC_CONTROL_PEER_TIMEOUT_NS;
-	(void)sc_loop_change(c->loop, &p->watch, EPOLLOUT);
+	(void)events;
+	(void)!read(c->rest_timer.fd, &expirations, sizeof(expirations));
+	sc_control_end_rest(c);
 }
 
 void sc_control_expire(struct sc_control *c, uint64_t mono_ns)
 {
 	if (c->rests)
 		c->rests = sc_loop_change(c->loop, &c->listener, EPOLLIN) < 0;
-	for (size_t i = 0; i < SC_CONTROL_PEERS_MAX; i++) {
+	for (size_t i = 0; i < SC_CONTROL_PLACES; i++) {
 		struct sc_control_peer *p = &c->peers[i];
 
 		if (p->watch.fd >= 0 && p->deadline_ns && mono_ns > p->deadline_ns)
-			drop_peer(p);
+			sc_control_peer_drop(p, "it did not read or finish a message in time");
 	}
 }
 
@@ -215,14 +140,16 @@ int sc_control_open(struct sc_control *c, struct sc_loop *loop, struct sc_engine
 
 	*c = (struct sc_control){
 		.listener = {.fd = -1, .ready = accept_peer, .owner = c},
+		.rest_timer = {.fd = -1, .ready = on_rest_over, .owner = c},
 		.loop = loop,
 		.engine = engine,
 	};
-	for (size_t i = 0; i < SC_CONTROL_PEERS_MAX; i++) {
-		c->peers[i].watch = (struct sc_watch){
-			.fd = -1, .ready = peer_ready, .owner = &c->peers[i]};
-		c->peers[i].control = c;
-	}
+	for (size_t i = 0; i < SC_CONTROL_PLACES; i++)
+		sc_control_peer_init(c, &c->peers[i]);
+	c->rest_timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r = c->rest_timer.fd < 0 ? -errno : sc_loop_add(loop, &c->rest_timer, EPOLLIN);
+	if (r < 0)
+		return r;
 	r = bind_socket(c, run_dir);
 	if (r < 0)
 		return r;
@@ -233,9 +160,13 @@ void sc_control_close(struct sc_control *c, const char *run_dir)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	for (size_t i = 0; i < SC_CONTROL_PEERS_MAX; i++)
+	for (size_t i = 0; i < SC_CONTROL_PLACES; i++)
 		if (c->peers[i].watch.fd >= 0)
-			drop_peer(&c->peers[i]);
+			sc_control_peer_drop(&c->peers[i], NULL);
+	if (c->rest_timer.fd >= 0) {
+		sc_loop_remove(c->loop, &c->rest_timer);
+		sc_close(&c->rest_timer.fd);
+	}
 	if (c->listener.fd < 0)
 		return;
 	sc_loop_remove(c->loop, &c->listener);

@@ -19,6 +19,7 @@
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
  *   reconcile.c  what a dead predecessor left
+ *   workers*.c   the worker processes
  *   reload.c     configuration -> running set
  *   ops*.c       what the control socket asks
  */
@@ -43,6 +44,7 @@
 
 struct sc_fold;
 struct sc_fold_breaker;
+struct sc_workers;
 
 /* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
 #define SC_ACTIVE_MAX 64
@@ -183,6 +185,7 @@ struct sc_engine {
 	struct sc_hand hand;
 	struct sc_collector collector;
 	struct sc_syncer syncer;
+	struct sc_workers *workers;
 	bool stopping;
 
 	/* the running set: swapped whole on reload */
@@ -237,6 +240,10 @@ struct sc_engine {
 	uint64_t fires_total, vetoes_total, journal_failures, predicate_overruns;
 	uint64_t last_seal_ns;
 	struct sc_statefile statefile;
+	struct {
+		uint64_t conditions; /* sets that ran */
+		uint64_t fires;      /* records of fires */
+	} changes;                   /* what readers compare to see whether to ask again */
 	bool journal_was_broken, seal_due;
 
 	/* interlock facts that people set */

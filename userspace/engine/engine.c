@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's life: the loop and what wakes it. */
 #include "engine/core.h"
+#include "engine/workers.h"
 
 #include "base/log.h"
 #include "record/fold.h"
@@ -236,11 +237,16 @@ static int run(struct sc_engine *e)
 	uint64_t give_up;
 	int r = 0;
 
-	while (r == 0 && !e->stopping)
+	while (r == 0 && !e->stopping) {
 		r = sc_loop_once(&e->loop, -1);
+		sc_workers_look(e);
+	}
 	give_up = sc_mono_ns() + STOP_WAIT_NS;
-	while (r == 0 && has_work(e) && sc_mono_ns() < give_up)
+	sc_workers_stop(e);
+	while (r == 0 && (has_work(e) || sc_workers_are_left(e)) && sc_mono_ns() < give_up) {
 		r = sc_loop_once(&e->loop, 100);
+		sc_workers_look(e);
+	}
 	return r;
 }
 

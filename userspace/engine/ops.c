@@ -2,6 +2,8 @@
 /* Requests of the control socket: parsed, dispatched by one table, answered. Runs between ticks. */
 #include "engine/ops.h"
 
+#include "engine/workers.h"
+
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -16,6 +18,7 @@ static op_fn *const handlers[] = {
 	[SC_OP_FIRES] = sc_op_fires,     [SC_OP_ISOLATE] = sc_op_isolate,
 	[SC_OP_LIST] = sc_op_list,       [SC_OP_PING] = sc_op_ping,
 	[SC_OP_PROMOTE] = sc_op_promote, [SC_OP_REGISTER] = sc_op_register,
+	[SC_OP_READY] = sc_op_ready,     [SC_OP_SEGMENT] = sc_op_segment,
 	[SC_OP_RELEASE] = sc_op_release, [SC_OP_RELOAD] = sc_op_reload,
 	[SC_OP_SHOW] = sc_op_show,       [SC_OP_SIGNALS] = sc_op_signals,
 	[SC_OP_STATUS] = sc_op_status,   [SC_OP_UNREGISTER] = sc_op_unregister,
@@ -86,23 +89,59 @@ static void finish(struct sc_op_call *call)
 	sc_control_reply(&call->e->control, call->to, &call->reply);
 }
 
+/* token:NAME or anonymous, as the worker that faces them has judged. */
+static bool is_principal(const char *text)
+{
+	return strcmp(text, "anonymous") == 0 ||
+	       (strncmp(text, "token:", 6) == 0 && text[6] && strlen(text) < SC_FIRE_OPERATOR_MAX);
+}
+
+/* Who asks: the kernel's word, or for those behind a worker the worker's. NULL, or what is illegal
+ * about a worker's message; it is never more than a mistake of a peer of the socket. */
+static const char *judge(struct sc_op_call *call, int op)
+{
+	const struct sc_worker_row *worker = call->who.worker;
+	const char *principal;
+
+	if (!worker) {
+		snprintf(call->principal, sizeof(call->principal), "uid:%u", call->who.uid);
+		return NULL;
+	}
+	if (op < 0)
+		return "no request";
+	if (!sc_workers_may_ask(call->e, worker, (enum sc_op)op))
+		return sc_op_name((enum sc_op)op);
+	principal = sc_op_text(call, "principal");
+	if (principal ? !is_principal(principal) : sc_op_is_write((enum sc_op)op))
+		return "a request without a principal";
+	snprintf(call->principal, sizeof(call->principal), "%s%s",
+		 principal ? "" : "worker:", principal ? principal : worker->name);
+	return NULL;
+}
+
 void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc_reply_to to,
 		  const char *request, size_t size)
 {
 	json_error_t fault;
 	struct sc_op_call call = {.e = e, .who = *who, .to = to};
-	const char *name;
+	const char *name, *illegal;
 	int op;
 
 	/* What is asked is asked now, not when the loop last looked at the clock. */
 	e->now = sc_time_now();
-	snprintf(call.principal, sizeof(call.principal), "uid:%u", who->uid);
 	sc_str_init_heap(&call.reply);
 	sc_json_init(&call.json, &call.reply);
 	sc_json_object_begin(&call.json);
 	call.args = json_loadb(request, size, JSON_REJECT_DUPLICATES, &fault);
 	name = sc_op_text(&call, "op");
 	op = name ? sc_op_find(name) : -ENOENT;
+	illegal = judge(&call, op);
+	if (illegal) {
+		sc_str_done(&call.reply);
+		sc_workers_misbehaved(e, who->worker, illegal);
+		json_decref(call.args);
+		return;
+	}
 	if (!json_is_object(call.args))
 		sc_op_fail(&call, SC_EXIT_USAGE, "not a JSON object: %s",
 			   call.args ? "another type" : fault.text);
@@ -111,7 +150,7 @@ void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc
 	else
 		handlers[op](&call);
 	if (op >= 0 && sc_op_is_write((enum sc_op)op) && call.exit != SC_EXIT_DONE)
-		sc_log_info("%s by uid %u refused or failed: %s", name, who->uid, call.error);
+		sc_log_info("%s by %s refused or failed: %s", name, call.principal, call.error);
 	finish(&call);
 	json_decref(call.args);
 }

@@ -18,9 +18,9 @@ struct sc_op_call {
 	struct sc_str reply;
 	struct sc_json json;
 	enum sc_exit exit;
-	char error[640];    /* empty = null */
-	char principal[32]; /* uid:0 */
-	bool is_deferred;   /* the answer comes when the fire has been applied, verified or released
+	char error[640];                      /* empty = null */
+	char principal[SC_FIRE_OPERATOR_MAX]; /* uid:0, token:NAME, worker:NAME */
+	bool is_deferred; /* the answer comes when the fire has been applied, verified or released
 			     */
 };
 
@@ -57,11 +57,20 @@ void sc_op_isolate(struct sc_op_call *call);
 void sc_op_release(struct sc_op_call *call);
 void sc_op_arm(struct sc_op_call *call);
 void sc_op_disarm(struct sc_op_call *call);
+void sc_op_ready(struct sc_op_call *call);
+void sc_op_segment(struct sc_op_call *call);
 void sc_op_promote(struct sc_op_call *call);
 void sc_op_demote(struct sc_op_call *call);
 void sc_op_register(struct sc_op_call *call);
 void sc_op_unregister(struct sc_op_call *call);
 void sc_op_reload(struct sc_op_call *call);
+
+/* One finding of doctor about the host or the agent; fix is told unless it is green. */
+enum sc_doctor_level { SC_DOCTOR_GREEN, SC_DOCTOR_YELLOW, SC_DOCTOR_RED };
+void sc_doctor_add(struct sc_op_call *call, const char *name, enum sc_doctor_level level,
+		   const char *text, const char *fix);
+/* workers_tell.c */
+void sc_doctor_workers(struct sc_op_call *call);
 
 /* Why a condition is or is not armed: armed, dry-run, manual-only, not armed, cannot fire. */
 const char *sc_op_armed(const struct sc_engine *e, size_t condition);

@@ -7,10 +7,8 @@
 #define PRIVILEGES_MAX 16
 #define TEXT_MAX       512
 
-enum level { GREEN, YELLOW, RED };
-
-static void add(struct sc_op_call *call, const char *name, enum level level, const char *text,
-		const char *fix)
+void sc_doctor_add(struct sc_op_call *call, const char *name, enum sc_doctor_level level,
+		   const char *text, const char *fix)
 {
 	static const char *const names[] = {"green", "yellow", "red"};
 
@@ -18,7 +16,7 @@ static void add(struct sc_op_call *call, const char *name, enum level level, con
 	sc_json_member_text(&call->json, "name", name);
 	sc_json_member_text(&call->json, "level", names[level]);
 	sc_json_member_text(&call->json, "text", text);
-	sc_json_member_text(&call->json, "fix", level == GREEN ? NULL : fix);
+	sc_json_member_text(&call->json, "fix", level == SC_DOCTOR_GREEN ? NULL : fix);
 	sc_json_object_end(&call->json);
 }
 
@@ -33,7 +31,9 @@ static void check_privileges(struct sc_op_call *call)
 		snprintf(text, sizeof(text), "%s%s%s%s", rows[i].error ? "refused (" : "granted",
 			 rows[i].error ? strerror(-rows[i].error) : "", rows[i].error ? "): " : "",
 			 rows[i].error ? rows[i].loss : "");
-		add(call, rows[i].name, rows[i].error ? YELLOW : GREEN, text, rows[i].fix);
+		sc_doctor_add(call, rows[i].name,
+			      rows[i].error ? SC_DOCTOR_YELLOW : SC_DOCTOR_GREEN, text,
+			      rows[i].fix);
 	}
 }
 
@@ -46,8 +46,10 @@ static void check_features(struct sc_op_call *call)
 		const struct sc_feature_report *f = &ports->features[i];
 
 		snprintf(name, sizeof(name), "signals of %s", f->name);
-		add(call, name, f->attached ? GREEN : YELLOW, f->attached ? "attached" : f->reason,
-		    "conditions on these signals cannot fire here; see docs for the kernel needed");
+		sc_doctor_add(call, name, f->attached ? SC_DOCTOR_GREEN : SC_DOCTOR_YELLOW,
+			      f->attached ? "attached" : f->reason,
+			      "conditions on these signals cannot fire here; see docs for the "
+			      "kernel needed");
 	}
 }
 
@@ -64,9 +66,11 @@ static void check_journal(struct sc_op_call *call)
 		 (unsigned long long)s.durable_seq, (unsigned long long)s.sealed_seq,
 		 (unsigned long long)s.held, (unsigned long long)s.lost,
 		 (unsigned long long)s.sync_errors);
-	add(call, "journal", s.broken || s.lost || s.sync_errors ? RED : GREEN, text,
-	    "free room in the state directory, replace the disk, or find who deleted its files; "
-	    "then `scram verify`");
+	sc_doctor_add(call, "journal",
+		      s.broken || s.lost || s.sync_errors ? SC_DOCTOR_RED : SC_DOCTOR_GREEN, text,
+		      "free room in the state directory, replace the disk, or find who deleted its "
+		      "files; "
+		      "then `scram verify`");
 }
 
 static void check_halt(struct sc_op_call *call)
@@ -74,13 +78,15 @@ static void check_halt(struct sc_op_call *call)
 	const struct sc_engine *e = call->e;
 
 	if (e->forced_readonly)
-		add(call, "observe-only", RED, "forced at boot: nothing is acted on",
-		    "restart without SCRAM_FORCE_READONLY=1 and scram.force_readonly=1");
+		sc_doctor_add(call, "observe-only", SC_DOCTOR_RED,
+			      "forced at boot: nothing is acted on",
+			      "restart without SCRAM_FORCE_READONLY=1 and scram.force_readonly=1");
 	if (e->disarmed.is_on)
-		add(call, "disarmed", RED, e->disarmed.reason, "scram arm --reason R --operator O");
+		sc_doctor_add(call, "disarmed", SC_DOCTOR_RED, e->disarmed.reason,
+			      "scram arm --reason R --operator O");
 	if (e->draining)
-		add(call, "draining", YELLOW, "no new automatic fires",
-		    "remove the file `drain` from the state directory");
+		sc_doctor_add(call, "draining", SC_DOCTOR_YELLOW, "no new automatic fires",
+			      "remove the file `drain` from the state directory");
 }
 
 static void check_conditions(struct sc_op_call *call)
@@ -95,13 +101,15 @@ static void check_conditions(struct sc_op_call *call)
 
 		snprintf(name, sizeof(name), "condition %s", c->spec->id);
 		if (e->meta[i].why_not[0])
-			add(call, name, c->live ? RED : YELLOW, e->meta[i].why_not,
-			    "scram why ID; demote it or give the host what it lacks");
+			sc_doctor_add(call, name, c->live ? SC_DOCTOR_RED : SC_DOCTOR_YELLOW,
+				      e->meta[i].why_not,
+				      "scram why ID; demote it or give the host what it lacks");
 		if (!s.unknown_raised)
 			continue;
 		snprintf(text, sizeof(text), "unknown on %u of %u targets for %u ticks",
 			 s.targets_unknown, s.targets, s.unknown_run);
-		add(call, name, s.alarm ? RED : YELLOW, text, "scram why ID CGROUP");
+		sc_doctor_add(call, name, s.alarm ? SC_DOCTOR_RED : SC_DOCTOR_YELLOW, text,
+			      "scram why ID CGROUP");
 	}
 }
 
@@ -114,22 +122,24 @@ static void check_losses(struct sc_op_call *call)
 
 	snprintf(text, sizeof(text), "%u of %u slots are free; %llu cgroups found none", free_slots,
 		 e->ports->kernel.slots, (unsigned long long)s->slots_exhausted);
-	add(call, "slots",
-	    s->slots_exhausted ? RED
-	    : free_slots < 64  ? YELLOW
-			       : GREEN,
-	    text, "restart the agent: it sizes itself by the cgroups there are");
+	sc_doctor_add(call, "slots",
+		      s->slots_exhausted ? SC_DOCTOR_RED
+		      : free_slots < 64  ? SC_DOCTOR_YELLOW
+					 : SC_DOCTOR_GREEN,
+		      text, "restart the agent: it sizes itself by the cgroups there are");
 	snprintf(text, sizeof(text), "%llu events could not be counted",
 		 (unsigned long long)e->events_lost);
-	add(call, "lost events", e->events_lost ? RED : GREEN, text,
-	    "see `lost` of `scram status --json`");
+	sc_doctor_add(call, "lost events", e->events_lost ? SC_DOCTOR_RED : SC_DOCTOR_GREEN, text,
+		      "see `lost` of `scram status --json`");
 	snprintf(text, sizeof(text), "%llu of %llu ticks took longer than the interval",
 		 (unsigned long long)e->ticks.overruns, (unsigned long long)e->ticks.full);
-	add(call, "ticks", e->ticks.overruns * 100 > e->ticks.full ? YELLOW : GREEN, text,
-	    "a longer tick:, or fewer conditions over many cgroups");
+	sc_doctor_add(call, "ticks",
+		      e->ticks.overruns * 100 > e->ticks.full ? SC_DOCTOR_YELLOW : SC_DOCTOR_GREEN,
+		      text, "a longer tick:, or fewer conditions over many cgroups");
 	if (atomic_load(&e->collector.pass_failures))
-		add(call, "collector", YELLOW, strerror(-atomic_load(&e->collector.pass_error)),
-		    "signals of the kernel are stale meanwhile; see `scram signals`");
+		sc_doctor_add(call, "collector", SC_DOCTOR_YELLOW,
+			      strerror(-atomic_load(&e->collector.pass_error)),
+			      "signals of the kernel are stale meanwhile; see `scram signals`");
 }
 
 static void check_mode(struct sc_op_call *call, const char *name, enum sc_cut_mode mode,
@@ -139,7 +149,11 @@ static void check_mode(struct sc_op_call *call, const char *name, enum sc_cut_mo
 	char why[TEXT_MAX] = "";
 	int r = traffic->ops->can(traffic->ctx, mode, why, sizeof(why));
 
-	add(call, name, r == 0 ? GREEN : YELLOW, r == 0 ? holds : why[0] ? why : strerror(-r), fix);
+	sc_doctor_add(call, name, r == 0 ? SC_DOCTOR_GREEN : SC_DOCTOR_YELLOW,
+		      r == 0   ? holds
+		      : why[0] ? why
+			       : strerror(-r),
+		      fix);
 }
 
 /* What this host can cut, by mechanism. It is brought up only where something may be cut. */
@@ -148,11 +162,14 @@ static void check_traffic(struct sc_op_call *call)
 	const struct sc_engine *e = call->e;
 
 	if (!e->ports->effector.traffic || e->traffic_why[0])
-		add(call, "traffic", YELLOW,
-		    e->traffic_why[0] ? e->traffic_why : "nothing can be cut from the network here",
-		    "run as root on the host, on a kernel of 6.1 or later with nf_tables");
+		sc_doctor_add(
+			call, "traffic", SC_DOCTOR_YELLOW,
+			e->traffic_why[0] ? e->traffic_why
+					  : "nothing can be cut from the network here",
+			"run as root on the host, on a kernel of 6.1 or later with nf_tables");
 	else if (!e->traffic_armed)
-		add(call, "traffic", GREEN, "nothing is cut, and no condition cuts", NULL);
+		sc_doctor_add(call, "traffic", SC_DOCTOR_GREEN,
+			      "nothing is cut, and no condition cuts", NULL);
 	if (!e->traffic_armed)
 		return;
 	check_mode(call, "quarantine", SC_CUT_DROP,
@@ -189,8 +206,8 @@ static void check_globs(struct sc_op_call *call)
 				 "%s: while it is cut, a cgroup made later that only this matches "
 				 "sends until the agent has seen it (milliseconds)",
 				 g->globs[k]);
-			add(call, name, YELLOW, text,
-			    "write paths, or globs with one * or ** at their end");
+			sc_doctor_add(call, name, SC_DOCTOR_YELLOW, text,
+				      "write paths, or globs with one * or ** at their end");
 		}
 	}
 }
@@ -206,32 +223,36 @@ static void check_cuts(struct sc_op_call *call)
 		if (!iso->is_used)
 			continue;
 		if (iso->is_failing)
-			add(call, iso->cut.name, RED, "the cut does not hold as it should",
-			    "see the log of the agent, which goes on trying; scram release FIRE");
+			sc_doctor_add(call, iso->cut.name, SC_DOCTOR_RED,
+				      "the cut does not hold as it should",
+				      "see the log of the agent, which goes on trying; scram "
+				      "release FIRE");
 		if (iso->is_release_due && !iso->is_busy)
-			add(call, iso->cut.name, RED, "its release failed: it is still cut",
-			    "see the log of the agent, which goes on trying");
+			sc_doctor_add(call, iso->cut.name, SC_DOCTOR_RED,
+				      "its release failed: it is still cut",
+				      "see the log of the agent, which goes on trying");
 		if (!iso->group && strncmp(iso->cut.name, "cgroup ", 7) != 0)
-			add(call, iso->cut.name, YELLOW,
-			    "is cut and not declared any more: it stays as it was cut",
-			    "declare it again, or scram release FIRE; scram status tells it");
+			sc_doctor_add(
+				call, iso->cut.name, SC_DOCTOR_YELLOW,
+				"is cut and not declared any more: it stays as it was cut",
+				"declare it again, or scram release FIRE; scram status tells it");
 	}
 	if (e->cut_repairs == 0)
 		return;
 	snprintf(text, sizeof(text), "%llu times somebody else changed what holds the cuts",
 		 (unsigned long long)e->cut_repairs);
-	add(call, "meddling", YELLOW, text,
-	    "it was put back; find who flushes rules: nft monitor, bpftool cgroup tree");
+	sc_doctor_add(call, "meddling", SC_DOCTOR_YELLOW, text,
+		      "it was put back; find who flushes rules: nft monitor, bpftool cgroup tree");
 }
 
 static void check_group(struct sc_op_call *call)
 {
 	bool there = call->e->control.group != (gid_t)-1;
 
-	add(call, "group scram", GREEN,
-	    there ? "its members may use the control socket"
-		  : "does not exist: only root may use the control socket",
-	    NULL);
+	sc_doctor_add(call, "group scram", SC_DOCTOR_GREEN,
+		      there ? "its members may use the control socket"
+			    : "does not exist: only root may use the control socket",
+		      NULL);
 }
 
 void sc_op_doctor(struct sc_op_call *call)
@@ -248,5 +269,6 @@ void sc_op_doctor(struct sc_op_call *call)
 	check_globs(call);
 	check_cuts(call);
 	check_group(call);
+	sc_doctor_workers(call);
 	sc_json_array_end(&call->json);
 }

@@ -179,7 +179,7 @@ static void answer(struct sc_engine *e, struct sc_active *a, enum sc_exit exit, 
 	struct sc_op_call call = {.e = e, .to = a->waiter, .exit = exit};
 
 	a->waiter = SC_REPLY_TO_NOBODY;
-	if (call.to.place >= SC_CONTROL_PEERS_MAX)
+	if (call.to.place >= SC_CONTROL_PLACES)
 		return;
 	sc_str_init_heap(&call.reply);
 	sc_json_init(&call.json, &call.reply);

@@ -71,10 +71,46 @@ struct sc_privilege_report {
 	int error; /* 0 or -errno */
 };
 
+/* A worker to be started, and what came of it. */
+struct sc_program {
+	const char *name;  /* beside the agent's own executable */
+	char *const *env;  /* NULL-ended */
+	int link_fd;       /* its descriptor 3; borrowed */
+	unsigned int user; /* never 0, as `group` */
+	unsigned int group;
+	uint64_t memory_max, files_max, tasks_max;
+	/* out */
+	int pid;
+	int pidfd;
+	char why[128]; /* a failure in words */
+};
+
+/* What the kernel says of a process. */
+struct sc_program_facts {
+	unsigned int user; /* 0 = root, or not one user */
+	uint64_t caps;     /* of any set that counts */
+	bool has_filter;   /* seccomp */
+	bool has_no_gain;  /* no_new_privs */
+	uint64_t rss_bytes;
+};
+
+struct sc_process_port {
+	void *ctx;
+	/* At start: the user of that name and its group. False when there is none. */
+	bool (*find_user)(void *ctx, const char *name, unsigned int *user, unsigned int *group);
+	/* sync: 0 with pid and pidfd (the caller's), or -errno with why. It dies with the agent. */
+	int (*start)(void *ctx, struct sc_program *program);
+	/* loop: 1 with *status as of wait(2) once it has ended, 0 before, or -errno. */
+	int (*reap)(void *ctx, int pidfd, int *status);
+	int (*signal)(void *ctx, int pidfd, int signo);
+	int (*facts)(void *ctx, int pid, struct sc_program_facts *out);
+};
+
 struct sc_ports {
 	struct sc_kernel_port kernel;
 	struct sc_effector effector;
-	struct sc_traffic traffic; /* ops NULL: nothing can be cut here */
+	struct sc_traffic traffic;        /* ops NULL: nothing can be cut here */
+	struct sc_process_port processes; /* start NULL: no workers here */
 	/* Once at start, before the threads: gives up every right that only the start needed. */
 	void (*settle)(void *ctx);
 	/* The calling thread asks to run as SCHED_FIFO 1; a refusal shows in the privileges below.

@@ -49,6 +49,7 @@ bool sc_records_fire(struct sc_engine *e, enum sc_record_kind kind, struct sc_fi
 	bool first = fire->state == SC_FIRE_NEW;
 
 	SC_ASSERT(next >= 0);
+	e->changes.fires++;
 	fire->state = (enum sc_fire_state)next;
 	e->now = sc_time_now();
 	sc_str_init(&text, body, sizeof(body));

@@ -223,6 +223,7 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 	sc_engine_mark_tenants(e);
 	sc_components_swap(e, &b.watches);
 	sc_isolations_reloaded(e);
+	e->changes.conditions++;
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Coming up and going down: look at the world and say what is missing, recover, give the host back.
  * Everything is allocated here, before the loop begins. */
 #include "engine/core.h"
+#include "engine/workers.h"
 
 #include "base/io.h"
 #include "base/json.h"
@@ -192,15 +193,9 @@ int sc_engine_start(struct sc_engine *e)
 	e->started_ns = sc_mono_ns();
 	e->last_tick = sc_time_now();
 	e->forced_readonly = is_readonly_forced();
-	if (e->options->http && strcmp(e->options->http, "off") != 0) {
-		sc_log_error("--http %s: the HTTP API is not built yet; use --http off",
-			     e->options->http);
-		return -EOPNOTSUPP;
-	}
-	if (!e->options->http)
-		sc_log_info("no HTTP API in this version; the control socket is in %s",
-			    e->options->run_dir);
 	r = open_dirs(e);
+	if (r == 0)
+		r = sc_workers_open(e);
 	if (r == 0)
 		r = open_records(e);
 	if (r == 0)
@@ -215,6 +210,8 @@ int sc_engine_start(struct sc_engine *e)
 		r = sc_engine_reconcile(e);
 	if (r == 0)
 		r = sc_control_open(&e->control, &e->loop, e, e->options->run_dir);
+	if (r == 0)
+		r = sc_workers_start(e);
 	if (r < 0)
 		sc_log_error("cannot start: %s", strerror(-r));
 	if (r < 0)
@@ -258,6 +255,7 @@ void sc_engine_stop(struct sc_engine *e)
 	sc_components_free(e);
 	sc_groups_free(&e->groups, e->n_groups);
 	sc_syncer_done(&e->syncer);
+	sc_workers_close(e);
 	sc_conditions_free(&e->set);
 	sc_plan_free(&e->plan);
 	sc_registry_free(&e->registry);
@@ -290,7 +288,7 @@ struct sc_engine *sc_engine_new(const struct sc_run_options *options)
 	e->state_dir_fd = e->run_dir_fd = -1;
 	e->tick_timer.fd = e->look_timer.fd = e->signals.fd = -1;
 	e->control.listener.fd = -1;
-	e->syncer.bell = -1;
+	e->syncer.bell = e->syncer.done_bell = -1;
 	e->hand.order_bell = e->hand.done_bell = -1;
 	e->collector.order_bell = e->collector.report_bell = -1;
 	return e;

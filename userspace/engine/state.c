@@ -2,6 +2,7 @@
 /* What the agent is now: the answer to status, and the state file that speaks when the agent is
  * dead. */
 #include "engine/ops.h"
+#include "engine/workers.h"
 
 #include "version.h"
 #include "record/fold.h"
@@ -208,7 +209,7 @@ static const char *state_name(const struct sc_engine *e)
 {
 	if (e->stopping)
 		return "stopped";
-	if (!e->ready)
+	if (!e->ready || !sc_workers_are_ready(e))
 		return "starting";
 	if (e->forced_readonly)
 		return "observe-only";
@@ -221,7 +222,7 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 {
 	const struct sc_fire *last = sc_fold_fire_at(e->fold, 0);
 
-	sc_json_member_bool(j, "ready", e->ready && !e->stopping);
+	sc_json_member_bool(j, "ready", e->ready && !e->stopping && sc_workers_are_ready(e));
 	sc_json_member_text(j, "state", state_name(e));
 	sc_json_member_text(j, "halt",
 			    e->forced_readonly  ? "observe-only is forced at boot"
@@ -248,6 +249,7 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	add_active(e, j);
 	sc_isolations_json(e, j);
 	sc_components_json(e, j);
+	sc_workers_json(e, j);
 	add_lost(e, j);
 	add_warnings(e, j);
 	sc_json_key(j, "last_fire");

@@ -23,13 +23,18 @@ int sc_syncer_init(struct sc_syncer *s, struct sc_journal *journal, int run_dir_
 	*s = (struct sc_syncer){.journal = journal,
 				.run_dir_fd = run_dir_fd,
 				.state_dir_fd = state_dir_fd,
-				.bell = -1};
+				.bell = -1,
+				.done_bell = -1};
 	look_for_drain(s);
 	s->state = malloc(SC_STATEFILE_BYTES_MAX);
 	if (!s->state)
 		return -ENOMEM;
+	if (sc_spsc_init(&s->orders, sizeof(struct sc_sync_job *), SC_SYNC_JOBS_MAX) < 0 ||
+	    sc_spsc_init(&s->done, sizeof(struct sc_sync_job *), SC_SYNC_JOBS_MAX) < 0)
+		return -ENOMEM;
 	s->bell = sc_bell_open();
-	return s->bell < 0 ? s->bell : 0;
+	s->done_bell = sc_bell_open();
+	return s->bell < 0 ? s->bell : s->done_bell < 0 ? s->done_bell : 0;
 }
 
 static void write_state(struct sc_syncer *s)
@@ -51,6 +56,17 @@ static void sync_all(struct sc_syncer *s)
 	write_state(s);
 }
 
+static void run_jobs(struct sc_syncer *s)
+{
+	struct sc_sync_job *job;
+
+	while (sc_spsc_pop(&s->orders, &job)) {
+		job->run(job);
+		SC_ASSERT(sc_spsc_push(&s->done, &job));
+		sc_bell_ring(s->done_bell);
+	}
+}
+
 static void *serve(void *arg)
 {
 	struct sc_syncer *s = arg;
@@ -58,6 +74,7 @@ static void *serve(void *arg)
 	while (!atomic_load(&s->stop)) {
 		sc_bell_wait(s->bell, 1000);
 		look_for_drain(s);
+		run_jobs(s);
 		sync_all(s);
 	}
 	return NULL;
@@ -92,6 +109,28 @@ void sc_syncer_done(struct sc_syncer *s)
 	free(s->state);
 	s->state = NULL;
 	sc_close(&s->bell);
+	sc_close(&s->done_bell);
+	sc_spsc_done(&s->orders);
+	sc_spsc_done(&s->done);
+}
+
+void sc_syncer_order(struct sc_syncer *s, struct sc_sync_job *job)
+{
+	SC_ASSERT(!job->is_busy);
+	job->is_busy = true;
+	SC_ASSERT(sc_spsc_push(&s->orders, &job));
+	sc_bell_ring(s->bell);
+}
+
+void sc_syncer_finish_jobs(struct sc_syncer *s)
+{
+	struct sc_sync_job *job;
+
+	sc_bell_clear(s->done_bell);
+	while (sc_spsc_pop(&s->done, &job)) {
+		job->is_busy = false;
+		job->finish(job);
+	}
 }
 
 void sc_syncer_ask(struct sc_syncer *s)

@@ -6,10 +6,11 @@
  *
  * Events that every worker gets: `hello` first (version, commit, limits, and what the row adds),
  * `changed` {conditions, fires, status, seq} when one of these has changed, at most every
- * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end. A
- * room that has more to say to its worker uses sc_workers_tell.
+ * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end. A room that has more to say to its worker uses sc_workers_tell.
  */
 #pragma once
+
+#include "engine/protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +39,7 @@ struct sc_worker_row {
 	const char *const *env; /* NULL-ended names of variables that are passed on */
 	uint64_t memory_max;    /* bytes of private memory (RLIMIT_DATA) */
 	uint64_t files_max;     /* descriptors */
-	uint64_t processes_max; /* of its user; 0 = it may not make any but threads */
+	uint64_t tasks_max;     /* processes and threads of its user */
 };
 
 extern const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT];
@@ -56,11 +57,18 @@ int sc_workers_tell(struct sc_engine *e, enum sc_worker_kind kind, const char *e
 
 /* --- for the engine --- */
 
-/* Makes the table and its timer, opens the HTTP listener where asked; logs its own errors. 0 or
- * -errno. Nothing runs before the first look. */
+/* Makes the table and opens the HTTP listener, while there are still the rights for that; logs its
+ * own errors. 0 or -errno. */
 int sc_workers_open(struct sc_engine *e);
-/* Asks every worker to end, and ends it when it does not. Waits two seconds at most. */
+/* Kills who is left, a second each at most, and frees everything; after the sync thread's end. */
 void sc_workers_close(struct sc_engine *e);
+/* After open: the table and its timer are watched; the syncer and the ports must be there. 0 or
+ * -errno. */
+int sc_workers_start(struct sc_engine *e);
+/* Asks every worker to end; looks go on meanwhile. */
+void sc_workers_stop(struct sc_engine *e);
+/* True while a worker has not ended. */
+bool sc_workers_are_left(const struct sc_engine *e);
 /* After each turn of the loop: starts what is due, tells what has changed. Cheap when nothing is.
  */
 void sc_workers_look(struct sc_engine *e);
@@ -68,5 +76,9 @@ void sc_workers_look(struct sc_engine *e);
 bool sc_workers_are_ready(const struct sc_engine *e);
 /* Adds `workers` and `http` to status. */
 void sc_workers_json(struct sc_engine *e, struct sc_json *j);
-/* Adds one row per worker to doctor. */
-void sc_workers_doctor(struct sc_engine *e, struct sc_json *j);
+/* The link broke. */
+void sc_workers_link_lost(struct sc_engine *e, uint32_t link, const char *why);
+/* Whether the state and the row of the worker permit the operation. */
+bool sc_workers_may_ask(const struct sc_engine *e, const struct sc_worker_row *row, enum sc_op op);
+/* It sent something illegal: ended, counted. */
+void sc_workers_misbehaved(struct sc_engine *e, const struct sc_worker_row *row, const char *why);

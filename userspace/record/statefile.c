@@ -5,6 +5,7 @@
 
 void sc_statefile_touch(struct sc_statefile *file, uint64_t now_ns)
 {
+	file->touches++;
 	if (file->changed_ns == 0)
 		file->changed_ns = now_ns ? now_ns : 1;
 }

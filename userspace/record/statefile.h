@@ -17,6 +17,7 @@
 struct sc_statefile {
 	uint64_t changed_ns; /* CLOCK_MONOTONIC of the first change not yet written; 0 = none */
 	uint64_t written_ns; /* of the last write; 0 = never */
+	uint64_t touches;    /* changes so far */
 };
 
 /* The state changed at now. */

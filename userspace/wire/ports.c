@@ -2,6 +2,7 @@
 /* The engine's ports on the real world: the one place where sys/ and engine/ meet. */
 #include "wire/effector.h"
 #include "engine/ports.h"
+#include "wire/processes.h"
 #include "wire/traffic.h"
 #include "sys/bpf.h"
 #include "sys/cgroup.h"
@@ -28,6 +29,7 @@ struct wire {
 	struct sc_ports ports;
 	struct sc_cgroup_fs fs;
 	int root_fd;
+	int program_dir_fd;
 	char root_path[PATH_MAX];
 	struct sc_bpf *bpf;
 	struct sc_effector_host host;
@@ -325,6 +327,7 @@ static void fill_ports(struct wire *w)
 			   .set_tenant = set_tenant,
 			   .path_of = path_of},
 		.effector = sc_effector_real(&w->host),
+		.processes = sc_processes_real(&w->program_dir_fd),
 		.settle = settle,
 		.become_fifo = become_fifo,
 		.privileges = list_privileges,
@@ -340,6 +343,7 @@ static void wire_free(struct wire *w)
 	sc_traffic_wire_close(&w->ports.traffic);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
+	sc_close(&w->program_dir_fd);
 	if (w->fs.root_fd >= 0)
 		sc_cgroup_fs_close(&w->fs);
 	free(w);
@@ -354,6 +358,7 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	if (!w)
 		return -ENOMEM;
 	w->root_fd = -1;
+	w->program_dir_fd = sc_processes_open_dir();
 	w->fs.root_fd = -1;
 	r = find_cgroups(w, options->cgroup_root, why, size);
 	if (r == 0)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which workers there are, when each is wanted, and what each may ask. */
+#include "engine/core.h"
+#include "engine/workers_impl.h"
+
+#include <string.h>
+
+#define OP(name) (1ULL << SC_OP_##name)
+#define MIB      (1024ULL * 1024)
+
+static bool is_api_wanted(const struct sc_engine *e)
+{
+	return e->workers->http.fd >= 0;
+}
+
+static void add_api_hello(struct sc_engine *e, struct sc_json *j)
+{
+	sc_json_member_text(j, "listen", e->workers->http.where);
+}
+
+static bool is_ship_wanted(const struct sc_engine *e)
+{
+	const char *url = getenv("DATABASE_URL");
+
+	(void)e;
+	return url && url[0];
+}
+
+static bool names_worker(const struct sc_notify_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->item[i].kind != SC_NOTIFY_JOURNAL)
+			return true;
+	return false;
+}
+
+static bool is_probe_wanted(const struct sc_engine *e)
+{
+	if (e->config.probe_count || names_worker(&e->config.notify))
+		return true;
+	for (size_t i = 0; e->set && i < sc_conditions_count(e->set); i++)
+		if (names_worker(&sc_conditions_get(e->set, i)->spec->notify))
+			return true;
+	return false;
+}
+
+/* Secrets go to the one worker that needs them, and to nobody by a message. */
+static const char *const api_env[] = {"SCRAM_API_TOKEN", NULL};
+static const char *const ship_env[] = {"DATABASE_URL",
+				       "SCRAM_MIGRATIONS_DIR",
+				       "PGPASSFILE",
+				       "PGPASSWORD",
+				       "PGSSLMODE",
+				       "PGSSLROOTCERT",
+				       "PGSSLCERT",
+				       "PGSSLKEY",
+				       NULL};
+static const char *const probe_env[] = {"http_proxy",    "https_proxy",  "no_proxy",
+					"SSL_CERT_FILE", "SSL_CERT_DIR", NULL};
+
+_Static_assert(SC_OP_COUNT <= 64, "one bit per operation");
+
+const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
+	[SC_WORKER_API] = {.name = "api",
+			   .program = "scram-api",
+			   .is_wanted = is_api_wanted,
+			   .add_hello = add_api_hello,
+			   .ops = OP(READY) | OP(PING) | OP(STATUS) | OP(DOCTOR) | OP(LIST) |
+				  OP(FIRES) | OP(SHOW) | OP(SIGNALS) | OP(WHY) | OP(FIRE) |
+				  OP(RELEASE) | OP(REGISTER) | OP(UNREGISTER) | OP(SEGMENT),
+			   .env = api_env,
+			   .memory_max = 64 * MIB,
+			   .files_max = 1024,
+			   .tasks_max = 32},
+	[SC_WORKER_PROBE] = {.name = "probe",
+			     .program = "scram-probe",
+			     .is_wanted = is_probe_wanted,
+			     .ops = OP(READY),
+			     .env = probe_env,
+			     .memory_max = 256 * MIB, /* what it runs has the same bound, each */
+			     .files_max = 1024,
+			     .tasks_max = 128},
+	[SC_WORKER_SHIP] = {.name = "ship",
+			    .program = "scram-ship",
+			    .is_wanted = is_ship_wanted,
+			    .ops = OP(READY) | OP(STATUS) | OP(SEGMENT),
+			    .env = ship_env,
+			    .memory_max = 64 * MIB,
+			    .files_max = 64,
+			    .tasks_max = 8},
+};
