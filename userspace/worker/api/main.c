@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/common/link.h"
+#include "worker/common/sandbox.h"
 
 #include "base/log.h"
 
@@ -16,7 +17,9 @@ int main(void)
 		sc_log_error("scram-api is started by scram run: %s", strerror(-r));
 		return 1;
 	}
-	r = sc_link_ready(&link, NULL);
+	r = sc_sandbox_close(0);
+	if (r == 0)
+		r = sc_link_ready(&link, NULL);
 	while (r >= 0 && !stops) {
 		_cleanup_link_message_ struct sc_link_message m = {.fd = -1};
 
