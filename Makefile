@@ -16,7 +16,7 @@ CORE_ROOMS := base signal predicate condition interlock
 OTHER_ROOMS := sys action record config engine wire cli
 # Each a program of its own, so that the agent links none of their libraries.
 WORKERS := api probe ship
-WORKER_ROOMS := worker/common $(WORKERS:%=worker/%)
+WORKER_ROOMS := worker/common worker/api worker/probe worker/ship
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2 \
 	-Wswitch-enum -Wconversion -Wnull-dereference

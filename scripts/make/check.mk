@@ -7,7 +7,7 @@ deps: ## install the Debian packages that are missing (root)
 test: deps ## run every suite (root); ends with "N passed, N failed"
 	$(Q)B=$(B) scripts/test
 test-unit: ## unit tests, no privileges
-	$(Q)B=$(B) scripts/test unit-core unit-rest
+	$(Q)B=$(B) scripts/test unit-core unit-rest unit-worker
 test-bpf: ## the BPF programs on this kernel (root)
 	$(Q)B=$(B) scripts/test bpf
 test-live: ## harness, actions and agent on real cgroups (root)
@@ -22,7 +22,7 @@ test-asan: ## unit tests with the address and undefined-behaviour sanitizers
 lint: ## the house rules as tests
 	$(Q)B=$(B) scripts/test lint
 # What the rules about symbols and headers look at.
-lint-needs: $(B)/libscram-core.a $(B)/libscram.a $(B)/gen/vmlinux.h
+lint-needs: $(B)/libscram-core.a $(B)/libscram.a $(B)/libscram-worker.a $(WORKERS:%=$(B)/libscram-%.a) $(B)/gen/vmlinux.h
 programs: $(patsubst tests/programs/%.c,$(B)/programs/%,$(wildcard tests/programs/*.c))
 
 demo: ## show scram at work on real cgroups (root)
@@ -43,16 +43,17 @@ analyze: ## cppcheck and gcc's analyzer over userspace; advice, not a verdict
 coverage: ## line coverage of the unit tests, in build/coverage/index.html
 	$(Q)scripts/deps build test dev
 	$(Q)$(MAKE) --no-print-directory B=$(B)/coverage OPT=-O0 CFLAGS='-g --coverage' LDFLAGS=--coverage \
-		$(B)/coverage/tests/unit-core $(B)/coverage/tests/unit-rest
-	$(Q)$(B)/coverage/tests/unit-core && $(B)/coverage/tests/unit-rest
+		$(B)/coverage/tests/unit-core $(B)/coverage/tests/unit-rest $(B)/coverage/tests/unit-worker
+	$(Q)$(B)/coverage/tests/unit-core && $(B)/coverage/tests/unit-rest && $(B)/coverage/tests/unit-worker
 	$(Q)gcovr --root . --filter userspace/ --html-details $(B)/coverage/index.html --print-summary $(B)/coverage
 
 docs: $(B)/scram ## print docs/reference from the program's own tables
 	$(Q)scripts/docs $(B)/scram docs/reference
 
 PREFIX ?= /usr/local
-install: $(B)/scram ## install into $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(B)/scram $(DESTDIR)$(PREFIX)/sbin/scram
+install: $(PROGRAMS) ## install into $(DESTDIR)$(PREFIX)
+	install -d -m 755 $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(B)/scram reference man >$(DESTDIR)$(PREFIX)/share/man/man8/scram.8
 	$(B)/scram completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/scram

@@ -99,7 +99,7 @@ int sc_rig_launch(struct sc_rig *rig, const char *const args[])
 	const char *argv[SC_RIG_ARGS_MAX] = {rig->scram,    "run",           "--config",
 					     rig->config,   "--cgroup-root", rig->root_dir,
 					     "--state-dir", rig->state_dir,  "--run-dir",
-					     rig->run_dir,  "--http",        "off"};
+					     rig->run_dir,  "--http",        rig->http ? rig->http : "off"};
 	size_t n = 12;
 
 	if (log < 0)

@@ -26,6 +26,7 @@ struct sc_rig {
 	int root_fd;                   /* supervised cgroup */
 	int space_fd;                  /* network namespace the agent starts in (sc_net.space);
 					  borrowed, -1 = that of the test */
+	const char *http;              /* HOST:PORT to serve; NULL = off; borrowed */
 	pid_t pid;                     /* -1 = not running */
 };
 
@@ -45,7 +46,7 @@ void sc_rig_close(struct sc_rig *rig);
 int sc_rig_config(struct sc_rig *rig, const char *yaml);
 
 /*
- * Starts the agent with --http off and these further arguments (NULL-ended; NULL = none) and waits
+ * Starts the agent, with --http off unless http says otherwise, and with these further arguments (NULL-ended; NULL = none) and waits
  * until `scram status` exits 0. 0, -ETIMEDOUT, or -ECHILD when the agent ended instead; the log is
  * then printed.
  */

@@ -149,6 +149,41 @@ static void add_lost(struct sc_str *out, const json_t *lost)
 	}
 }
 
+/* Those that are asked for, or were. */
+static void add_workers(struct sc_str *out, const json_t *workers, const json_t *http)
+{
+	const char *why = sc_get_text(http, "why", NULL);
+	json_t *worker;
+	size_t i;
+
+	json_array_foreach (workers, i, worker) {
+		const char *state = sc_get_text(worker, "state", NULL);
+		const char *end = sc_get_text(worker, "last_end", NULL);
+
+		if (!state || strcmp(state, "off") == 0)
+			continue;
+		sc_str_add(out, "worker      ");
+		sc_add_text(out, sc_get_text(worker, "name", NULL));
+		sc_str_add(out, " ");
+		sc_add_text(out, state);
+		if (sc_get_text(worker, "detail", NULL)) {
+			sc_str_add(out, ", ");
+			sc_add_text(out, sc_get_text(worker, "detail", NULL));
+		}
+		if (end) {
+			sc_str_addf(out, ", %" PRId64 " restarts, last: ",
+				    sc_get_int(worker, "restarts", 0));
+			sc_add_text(out, end);
+		}
+		sc_str_add(out, "\n");
+	}
+	if (why) {
+		sc_str_add(out, "missing     ");
+		sc_add_text(out, why);
+		sc_str_add(out, "\n");
+	}
+}
+
 static void add_last_fire(struct sc_str *out, const json_t *fire)
 {
 	if (!json_is_object(fire))
@@ -178,6 +213,7 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 	add_conditions(out, json_object_get(reply, "conditions"));
 	add_journal(out, json_object_get(reply, "journal"));
 	add_features(out, json_object_get(reply, "features"));
+	add_workers(out, json_object_get(reply, "workers"), json_object_get(reply, "http"));
 	add_disarmed(out, json_object_get(reply, "disarmed"));
 	/* Why it is disarmed stands above already. */
 	if (sc_get_text(reply, "halt", NULL) &&

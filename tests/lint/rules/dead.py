@@ -12,7 +12,7 @@ WILDCARDS = ("tests/harness", "tests/harness/main", "tests/bpf", "tests/live", "
 
 def rooms(tree):
     make = tree.text("Makefile") if "Makefile" in tree.files else ""
-    return re.findall(r"\w+", " ".join(re.findall(r"^\w+_ROOMS := (.*)", make, re.M)))
+    return re.findall(r"[\w/]+", " ".join(re.findall(r"^\w+_ROOMS := (.*)", make, re.M)))
 
 
 def check(tree):

@@ -99,16 +99,16 @@ static int account(struct sc_link *link, struct sc_link_message *m)
 	return 0;
 }
 
-int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
+int sc_link_open_fd(struct sc_link *link, int fd, struct sc_link_message *hello)
 {
 	struct sc_link_message m = {.fd = -1};
 	int type;
 	socklen_t size = sizeof(type);
 	int r;
 
-	if (getsockopt(SC_LINK_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
 		return -errno;
-	*link = (struct sc_link){.fd = SC_LINK_FD};
+	*link = (struct sc_link){.fd = fd};
 	sc_frame_reader_init_heap(&link->reader, SC_REPLY_SIZE_MAX);
 	link->reader.takes_fd = true;
 	r = receive(link, deadline_in(HELLO_MS), &m);
@@ -117,8 +117,14 @@ int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
 		return 0;
 	}
 	sc_link_message_done(&m);
+	link->fd = -1;
 	sc_link_close(link);
 	return r < 0 ? r : r == 0 ? -ETIMEDOUT : -EPROTO;
+}
+
+int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
+{
+	return sc_link_open_fd(link, SC_LINK_FD, hello);
 }
 
 void sc_link_close(struct sc_link *link)

@@ -59,6 +59,8 @@ struct sc_link {
  * gone, and other -errno. On failure nothing is held and *hello is untouched.
  */
 int sc_link_open(struct sc_link *link, struct sc_link_message *hello);
+/* The same with another descriptor, which it takes over when it returns 0. */
+int sc_link_open_fd(struct sc_link *link, int fd, struct sc_link_message *hello);
 void sc_link_close(struct sc_link *link);
 
 /* For poll(2): readable when sc_link_take has something new. What was kept does not show there:

@@ -286,7 +286,7 @@ static int fill_list(scmp_filter_ctx ctx, unsigned int flags)
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
-int sc_sandbox_close(unsigned int flags)
+int sc_sandbox_enter(unsigned int flags)
 {
 	bool runs = flags & SC_SANDBOX_RUN;
 	_cleanup_(release)

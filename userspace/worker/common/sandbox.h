@@ -20,9 +20,9 @@ enum sc_sandbox_flag {
 };
 
 /*
- * Closes the sandbox for every thread of the process, for good; flags are enum sc_sandbox_flag.
+ * Enters the sandbox with every thread of the process, for good; flags are enum sc_sandbox_flag.
  * What is refused answers EPERM, and clone3(2) ENOSYS, which has libc use clone(2); what only an
  * intruder does (execve, ptrace, bpf, ...) ends the process. 0, or -errno with nothing changed: the
  * worker must not go on then.
  */
-int sc_sandbox_close(unsigned int flags);
+int sc_sandbox_enter(unsigned int flags);

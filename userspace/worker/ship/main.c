@@ -17,7 +17,7 @@ int main(void)
 		sc_log_error("scram-ship is started by scram run: %s", strerror(-r));
 		return 1;
 	}
-	r = sc_sandbox_close(SC_SANDBOX_CONNECT | SC_SANDBOX_READ_FILES);
+	r = sc_sandbox_enter(SC_SANDBOX_CONNECT | SC_SANDBOX_READ_FILES);
 	if (r == 0)
 		r = sc_link_ready(&link, NULL);
 	while (r >= 0 && !stops) {
