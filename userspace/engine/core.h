@@ -44,6 +44,7 @@
 
 struct sc_fold;
 struct sc_fold_breaker;
+struct sc_store;
 struct sc_workers;
 
 /* Fires under way or standing (frozen, rekilling) at one time. One more is refused, recorded. */
@@ -186,6 +187,7 @@ struct sc_engine {
 	struct sc_collector collector;
 	struct sc_syncer syncer;
 	struct sc_workers *workers;
+	struct sc_store *store;
 	bool stopping;
 
 	/* the running set: swapped whole on reload */

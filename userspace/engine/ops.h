@@ -59,6 +59,8 @@ void sc_op_arm(struct sc_op_call *call);
 void sc_op_disarm(struct sc_op_call *call);
 void sc_op_ready(struct sc_op_call *call);
 void sc_op_segment(struct sc_op_call *call);
+void sc_op_ship_quarantine(struct sc_op_call *call);
+void sc_op_ship_state(struct sc_op_call *call);
 void sc_op_promote(struct sc_op_call *call);
 void sc_op_demote(struct sc_op_call *call);
 void sc_op_register(struct sc_op_call *call);
@@ -71,6 +73,8 @@ void sc_doctor_add(struct sc_op_call *call, const char *name, enum sc_doctor_lev
 		   const char *text, const char *fix);
 /* workers_tell.c */
 void sc_doctor_workers(struct sc_op_call *call);
+/* store.c */
+void sc_doctor_store(struct sc_op_call *call);
 
 /* Why a condition is or is not armed: armed, dry-run, manual-only, not armed, cannot fire. */
 const char *sc_op_armed(const struct sc_engine *e, size_t condition);

@@ -270,5 +270,6 @@ void sc_op_doctor(struct sc_op_call *call)
 	check_cuts(call);
 	check_group(call);
 	sc_doctor_workers(call);
+	sc_doctor_store(call);
 	sc_json_array_end(&call->json);
 }

@@ -60,7 +60,9 @@ enum sc_op {
 	SC_OP_REGISTER,
 	SC_OP_RELEASE,
 	SC_OP_RELOAD,
-	SC_OP_SEGMENT, /* likewise */
+	SC_OP_SEGMENT,         /* likewise */
+	SC_OP_SHIP_QUARANTINE, /* of the ship worker alone */
+	SC_OP_SHIP_STATE,      /* likewise */
 	SC_OP_SHOW,
 	SC_OP_SIGNALS,
 	SC_OP_STATUS,

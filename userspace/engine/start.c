@@ -2,6 +2,7 @@
 /* Coming up and going down: look at the world and say what is missing, recover, give the host back.
  * Everything is allocated here, before the loop begins. */
 #include "engine/core.h"
+#include "engine/store.h"
 #include "engine/workers.h"
 
 #include "base/io.h"
@@ -197,6 +198,8 @@ int sc_engine_start(struct sc_engine *e)
 	if (r == 0)
 		r = sc_workers_open(e);
 	if (r == 0)
+		r = sc_store_open(e);
+	if (r == 0)
 		r = open_records(e);
 	if (r == 0)
 		r = open_world(e);
@@ -256,6 +259,7 @@ void sc_engine_stop(struct sc_engine *e)
 	sc_groups_free(&e->groups, e->n_groups);
 	sc_syncer_done(&e->syncer);
 	sc_workers_close(e);
+	sc_store_close(e);
 	sc_conditions_free(&e->set);
 	sc_plan_free(&e->plan);
 	sc_registry_free(&e->registry);

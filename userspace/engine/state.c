@@ -2,6 +2,7 @@
 /* What the agent is now: the answer to status, and the state file that speaks when the agent is
  * dead. */
 #include "engine/ops.h"
+#include "engine/store.h"
 #include "engine/workers.h"
 
 #include "version.h"
@@ -250,6 +251,7 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	sc_isolations_json(e, j);
 	sc_components_json(e, j);
 	sc_workers_json(e, j);
+	sc_store_json(e, j);
 	add_lost(e, j);
 	add_warnings(e, j);
 	sc_json_key(j, "last_fire");

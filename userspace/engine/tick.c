@@ -4,6 +4,7 @@
  * returns values, none calls the next. Nothing is allocated here.
  */
 #include "engine/core.h"
+#include "engine/store.h"
 
 #include "base/log.h"
 
@@ -36,6 +37,7 @@ void sc_engine_fill_source(struct sc_engine *e)
 	e->source.agent[SC_SIG_agent_targets] = sc_targets_count(e->targets);
 	e->source.agent[SC_SIG_agent_slots_free] = k->slots - sc_targets_count(e->targets);
 	e->source.agent[SC_SIG_journal_broken] = e->journal_was_broken;
+	sc_store_fill(e);
 }
 
 /* Reads a file of /proc: for full ticks, not on the way from a wake record to a kill. */

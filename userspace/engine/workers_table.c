@@ -83,7 +83,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 	[SC_WORKER_SHIP] = {.name = "ship",
 			    .program = "scram-ship",
 			    .is_wanted = is_ship_wanted,
-			    .ops = OP(READY) | OP(STATUS) | OP(SEGMENT),
+			    .ops = OP(READY) | OP(SEGMENT) | OP(SHIP_STATE) | OP(SHIP_QUARANTINE),
 			    .env = ship_env,
 			    .memory_max = 64 * MIB,
 			    .files_max = 64,
