@@ -235,9 +235,24 @@ static const struct sc_verb verbs[] = {
 		.run = sc_verb_list,
 	},
 	{
+		.name = "migrate",
+		.operands = "",
+		.help = "bring the store that DATABASE_URL names up to this version",
+		.details = "Applies the files NNNN_*.sql of SCRAM_MIGRATIONS_DIR, or of the place "
+			   "they are installed at, in order, each in a transaction; what is "
+			   "applied is "
+			   "passed over, and an edited file refused.",
+		.options = OPTIONS({.name = "dry-run", .help = "tell what would be applied"}),
+		.kind = SC_VERB_READS,
+		.run = sc_verb_migrate,
+	},
+	{
 		.name = "ping",
 		.operands = "",
-		.help = "ask whether the agent answers",
+		.help = "ask whether the agent, or the store, answers",
+		.options = OPTIONS({.name = "store",
+				    .help = "the store that DATABASE_URL names, without the agent; "
+					    "writes nothing"}),
 		.kind = SC_VERB_READS,
 		.run = sc_verb_ping,
 	},
