@@ -96,10 +96,10 @@ void sc_rig_close(struct sc_rig *rig)
 int sc_rig_launch(struct sc_rig *rig, const char *const args[])
 {
 	_cleanup_close_ int log = open(rig->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	const char *argv[SC_RIG_ARGS_MAX] = {rig->scram,    "run",           "--config",
-					     rig->config,   "--cgroup-root", rig->root_dir,
-					     "--state-dir", rig->state_dir,  "--run-dir",
-					     rig->run_dir,  "--http",        rig->http ? rig->http : "off"};
+	const char *argv[SC_RIG_ARGS_MAX] = {
+		rig->scram,      "run",         "--config",    rig->config,
+		"--cgroup-root", rig->root_dir, "--state-dir", rig->state_dir,
+		"--run-dir",     rig->run_dir,  "--http",      rig->http ? rig->http : "off"};
 	size_t n = 12;
 
 	if (log < 0)

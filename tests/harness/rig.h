@@ -46,9 +46,9 @@ void sc_rig_close(struct sc_rig *rig);
 int sc_rig_config(struct sc_rig *rig, const char *yaml);
 
 /*
- * Starts the agent, with --http off unless http says otherwise, and with these further arguments (NULL-ended; NULL = none) and waits
- * until `scram status` exits 0. 0, -ETIMEDOUT, or -ECHILD when the agent ended instead; the log is
- * then printed.
+ * Starts the agent, with --http off unless http says otherwise, and with these further arguments
+ * (NULL-ended; NULL = none), and waits until `scram status` exits 0. 0, -ETIMEDOUT, or -ECHILD when
+ * the agent ended instead; the log is then printed.
  */
 int sc_rig_start(struct sc_rig *rig, const char *const args[]);
 /* The same without the wait, and the wait alone. */

@@ -95,13 +95,18 @@ void sc_control_expire(struct sc_control *c, uint64_t mono_ns);
 
 /* --- links; `link` is their number, below SC_CONTROL_LINKS_MAX --- */
 
+struct sc_link_begin {
+	int fd; /* the core's end: taken over when it begins */
+	struct sc_principal who;
+	struct sc_str hello; /* heap: taken over likewise */
+	int listener_fd;     /* a copy goes along with hello; -1 = none; borrowed */
+};
+
 /*
- * Takes over fd, the core's end of a link, and sends *hello (its memory is taken over too) with
- * listener_fd where that is not negative (borrowed); nothing is read before that is out. 0 or
- * -errno with fd still the caller's. When the link breaks, sc_workers_link_lost is told.
+ * Sends hello; nothing is read, and no event sent, before that is out. 0, or -errno with everything
+ * still the caller's. When the link breaks, sc_workers_link_lost is told.
  */
-int sc_control_link(struct sc_control *c, uint32_t link, int fd, const struct sc_principal *who,
-		    struct sc_str *hello, int listener_fd);
+int sc_control_link(struct sc_control *c, uint32_t link, struct sc_link_begin *begin);
 /* Closes the link; nothing is told. Harmless when there is none. */
 void sc_control_unlink(struct sc_control *c, uint32_t link);
 /* Queues one event of n bytes. 0, -ENOTCONN, or -ENOBUFS when the worker has not read so much. */

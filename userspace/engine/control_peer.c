@@ -253,26 +253,26 @@ void sc_control_reply(struct sc_control *c, struct sc_reply_to to, struct sc_str
 	sc_control_reply_fd(c, to, reply, -1);
 }
 
-int sc_control_link(struct sc_control *c, uint32_t link, int fd, const struct sc_principal *who,
-		    struct sc_str *hello, int listener_fd)
+int sc_control_link(struct sc_control *c, uint32_t link, struct sc_link_begin *begin)
 {
 	struct sc_control_peer *p = peer_of(c, link);
 	_cleanup_close_ int along = -1;
 	_cleanup_free_ char *events = malloc(SC_LINK_EVENTS_MAX);
 	int r;
 
-	SC_ASSERT(p->watch.fd < 0 && !hello->truncated);
-	if (listener_fd >= 0)
-		along = fcntl(listener_fd, F_DUPFD_CLOEXEC, 0);
-	if (!events || (listener_fd >= 0 && along < 0))
+	SC_ASSERT(p->watch.fd < 0 && !begin->hello.truncated);
+	if (begin->listener_fd >= 0)
+		along = fcntl(begin->listener_fd, F_DUPFD_CLOEXEC, 0);
+	if (!events || (begin->listener_fd >= 0 && along < 0))
 		return events ? -errno : -ENOMEM;
-	r = sc_control_peer_begin(p, fd, who);
+	r = sc_control_peer_begin(p, begin->fd, &begin->who);
 	if (r < 0)
 		return r;
+	begin->fd = -1;
 	p->events = SC_TAKE_PTR(events);
 	p->waiting = true;
 	p->is_replying = true; /* no event goes before it */
-	begin_reply(p, hello, SC_TAKE_FD(along));
+	begin_reply(p, &begin->hello, SC_TAKE_FD(along));
 	return 0;
 }
 

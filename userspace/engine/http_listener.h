@@ -12,7 +12,7 @@
 struct sc_http_listener {
 	int fd;        /* -1 = not open */
 	bool is_off;   /* nothing is to listen */
-	bool is_asked; /* named by an option or the environment: without it the agent is not ready */
+	bool is_asked; /* named by an option or the environment: part of being ready */
 	char host[256];
 	char port[8];
 	char where[272]; /* HOST:PORT, for people */

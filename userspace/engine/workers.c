@@ -230,10 +230,11 @@ void sc_workers_misbehaved(struct sc_engine *e, const struct sc_worker_row *row,
 	sc_worker_end(w, text, true);
 }
 
-bool sc_workers_may_ask(const struct sc_engine *e, const struct sc_worker_row *row, enum sc_op op)
+bool sc_workers_may_ask(struct sc_engine *e, const struct sc_worker_row *row, enum sc_op op)
 {
-	const struct sc_worker *w = &e->workers->worker[row - sc_worker_rows];
+	struct sc_worker *w = &e->workers->worker[row - sc_worker_rows];
 
+	w->requests++;
 	if (w->state == SC_WORKER_GREETED)
 		return op == SC_OP_READY;
 	return op != SC_OP_READY && (row->ops & 1ULL << op);

@@ -6,7 +6,8 @@
  *
  * Events that every worker gets: `hello` first (version, commit, limits, and what the row adds),
  * `changed` {conditions, fires, status, seq} when one of these has changed, at most every
- * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end. A room that has more to say to its worker uses sc_workers_tell.
+ * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end. A room that
+ * has more to say to its worker uses sc_workers_tell.
  */
 #pragma once
 
@@ -78,7 +79,7 @@ bool sc_workers_are_ready(const struct sc_engine *e);
 void sc_workers_json(struct sc_engine *e, struct sc_json *j);
 /* The link broke. */
 void sc_workers_link_lost(struct sc_engine *e, uint32_t link, const char *why);
-/* Whether the state and the row of the worker permit the operation. */
-bool sc_workers_may_ask(const struct sc_engine *e, const struct sc_worker_row *row, enum sc_op op);
+/* A request came: whether the state and the row of the worker permit it. */
+bool sc_workers_may_ask(struct sc_engine *e, const struct sc_worker_row *row, enum sc_op op);
 /* It sent something illegal: ended, counted. */
 void sc_workers_misbehaved(struct sc_engine *e, const struct sc_worker_row *row, const char *why);

@@ -61,7 +61,7 @@ struct sc_worker {
 	uint64_t told_ns;     /* of the last `changed` */
 	int next_signal;      /* at the deadline of ENDING */
 	uint64_t backoff_ns;  /* before the next start */
-	uint64_t restarts, illegal, hung, events_lost;
+	uint64_t restarts, requests, illegal, hung, events_lost;
 	bool is_stopping;  /* it ends because it was asked to */
 	bool is_why_known; /* not by its exit status */
 	bool lost_told;    /* since it reads too slowly: once */

@@ -169,24 +169,26 @@ static void write_hello(struct sc_worker *w, struct sc_str *out)
 static void greet(struct sc_worker *w)
 {
 	struct sc_engine *e = w->engine;
-	struct sc_principal who = {w->user, w->group, w->pid, w->row};
 	bool listens = w->row == &sc_worker_rows[SC_WORKER_API];
-	_cleanup_str_ struct sc_str hello = {0};
+	struct sc_link_begin begin = {
+		.fd = w->core_fd,
+		.who = {w->user, w->group, w->pid, w->row},
+		.listener_fd = listens ? e->workers->http.fd : -1,
+	};
 	int r = -ENOMEM;
 
-	write_hello(w, &hello);
+	write_hello(w, &begin.hello);
 	w->deadline_ns = sc_mono_ns() + READY_NS;
 	w->alive_ns = sc_mono_ns();
 	w->told = (struct sc_worker_counters){0};
 	w->told_ns = 0;
 	w->lost_told = w->is_why_known = false;
 	set_state(w, SC_WORKER_GREETED);
-	if (!hello.truncated)
-		r = sc_control_link(&e->control, link_of(w), w->core_fd, &who, &hello,
-				    listens ? e->workers->http.fd : -1);
-	if (r == 0)
-		(void)SC_TAKE_FD(w->core_fd);
-	else
+	if (!begin.hello.truncated)
+		r = sc_control_link(&e->control, link_of(w), &begin);
+	w->core_fd = begin.fd;
+	sc_str_done(&begin.hello);
+	if (r < 0)
 		sc_worker_end(w, strerror(-r), true);
 }
 

@@ -57,6 +57,7 @@ static void add_worker(const struct sc_worker *w, struct sc_json *j)
 	sc_json_member_text(j, "capabilities", is_up ? caps : NULL);
 	sc_json_member_text(j, "detail", w->detail[0] ? w->detail : NULL);
 	sc_json_member_text(j, "last_end", w->why[0] ? w->why : NULL);
+	sc_json_member_u64(j, "requests", w->requests);
 	sc_json_member_u64(j, "illegal", w->illegal);
 	sc_json_member_u64(j, "hung", w->hung);
 	sc_json_member_u64(j, "events_lost", w->events_lost);

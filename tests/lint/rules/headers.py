@@ -18,7 +18,7 @@ def command(tree, path):
 
 def check(tree):
     kernel_types = (tree.build / "gen/vmlinux.h").exists()
-    packages = subprocess.run(["pkg-config", "--cflags", "libnl-3.0"], capture_output=True, text=True).stdout.split()
+    packages = subprocess.run(["pkg-config", "--cflags", "libnl-3.0", "libpq"], capture_output=True, text=True).stdout.split()
 
     def compile_alone(path):
         first = '#include "vmlinux.h"\n' if path.startswith("bpf/") else ""

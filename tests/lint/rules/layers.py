@@ -29,10 +29,12 @@ TABLE = {
 # Single doors between rooms: (file or folder, header), each with its reason.
 DOORS = {
     ("cli", "engine/protocol.h"): "the messages both ends of the control socket speak",
+    ("userspace/cli/notify.c", "engine/app_message.h"): "a shell hears at once what the agent would refuse",
     ("worker", "engine/protocol.h"): "likewise",
     ("worker", "record/segment.h"): "a worker reads the journal for itself",
     ("worker", "record/line.h"): "likewise",
     ("worker", "scram/journal.h"): "likewise",
+    ("worker", "record/redact.h"): "what is told or stored holds no secret",
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
     ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
     ("userspace/cli/offline.c", "wire/traffic.h"): "and gives back the network",
