@@ -16,6 +16,7 @@
 #include "base/diag.h"
 
 #include <scram/abi.h>
+#include <scram/app.h>
 #include <scram/signal.h>
 #include <scram/target.h>
 
@@ -41,6 +42,9 @@ struct sc_source {
 	uint64_t tasks_pass;      /* number of the last finished pass over the tasks; 0 = none */
 	uint64_t tasks_pass_ns;   /* CLOCK_MONOTONIC of its end */
 	uint64_t tasks_stale_ns;  /* a pass older than this is unknown */
+	const struct sc_app_entry *app; /* by slot; NULL = programs cannot report */
+	uint64_t app_heard_ns; /* CLOCK_MONOTONIC when all reports had been taken; 0 = never */
+	uint64_t app_since_ns; /* begin of the time without a gap in that */
 	double agent[SC_SIGNAL_COUNT]; /* by signal; only those of SC_SOURCE_AGENT are looked at */
 };
 

@@ -62,6 +62,7 @@ int sc_verb_fires(const struct sc_args *args);
 int sc_verb_help(const struct sc_args *args);
 int sc_verb_list(const struct sc_args *args);
 int sc_verb_migrate(const struct sc_args *args);
+int sc_verb_notify(const struct sc_args *args);
 int sc_verb_ping(const struct sc_args *args);
 int sc_verb_promote(const struct sc_args *args);
 int sc_verb_quarantine(const struct sc_args *args);

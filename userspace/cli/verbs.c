@@ -247,6 +247,21 @@ static const struct sc_verb verbs[] = {
 		.run = sc_verb_migrate,
 	},
 	{
+		.name = "notify",
+		.operands = "KEY=VALUE...",
+		.operands_min = 1,
+		.operands_max = UINT_MAX,
+		.help = "report for the cgroup it is called in: HEARTBEAT=1, QUEUE_DEPTH=17, ...",
+		.details =
+			"For shell scripts, by any user; programs have include/scram/client.h. "
+			"Keys: "
+			"HEARTBEAT=1, SESSION=ID, QUEUE_DEPTH=NUMBER, GAUGE_1=NUMBER to "
+			"GAUGE_8=NUMBER. They are the signals app.* of the cgroup that the kernel "
+			"says the caller lives in; there is no way to report for another.",
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_notify,
+	},
+	{
 		.name = "ping",
 		.operands = "",
 		.help = "ask whether the agent, or the store, answers",

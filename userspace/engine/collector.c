@@ -6,11 +6,13 @@
 
 #include <limits.h>
 
-int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel)
+int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel,
+		      struct sc_app *app)
 {
 	int r;
 
-	*c = (struct sc_collector){.kernel = kernel, .order_bell = -1, .report_bell = -1};
+	*c = (struct sc_collector){
+		.kernel = kernel, .app = app, .order_bell = -1, .report_bell = -1};
 	/* A slot can have a LEARN, a RECYCLE and a FREE waiting. */
 	r = sc_spsc_init(&c->orders, sizeof(struct sc_collect_order), kernel->slots * 3 + 1);
 	if (r == 0)
@@ -116,6 +118,18 @@ static void obey(struct sc_collector *c, const struct sc_collect_order *order)
 	}
 }
 
+/* Until there is an order or a report; a second at most. */
+static void wait_for_work(struct sc_collector *c)
+{
+	struct pollfd p[] = {
+		{.fd = c->order_bell, .events = POLLIN},
+		{.fd = c->app->port->receive ? c->app->port->fd : -1, .events = POLLIN},
+	};
+
+	(void)poll(p, SC_ARRAY_SIZE(p), 1000);
+	sc_bell_clear(c->order_bell);
+}
+
 static void *collect(void *arg)
 {
 	struct sc_collector *c = arg;
@@ -124,7 +138,8 @@ static void *collect(void *arg)
 	while (!atomic_load(&c->stop)) {
 		bool answered = false;
 
-		sc_bell_wait(c->order_bell, 1000);
+		wait_for_work(c);
+		sc_app_listen(c->app, sc_mono_ns());
 		while (sc_spsc_pop(&c->orders, &order)) {
 			obey(c, &order);
 			answered = true;

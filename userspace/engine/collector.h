@@ -2,12 +2,13 @@
 /*
  * The collector thread: everything that may stall behind the kernel's cgroup_mutex (258 ms were
  * seen under migration churn) and is not an action. It runs the iterators, learns the paths of new
- * cgroups, gives slots back, and frees what the loop no longer needs. The loop uses the last
- * finished pass and knows its age.
+ * cgroups, gives slots back, takes what programs report, and frees what the loop no longer needs.
+ * The loop uses the last finished pass and knows its age.
  */
 #pragma once
 
 #include "base/spsc.h"
+#include "engine/app.h"
 #include "engine/ports.h"
 
 #include <pthread.h>
@@ -56,6 +57,7 @@ struct sc_collect_report {
 
 struct sc_collector {
 	const struct sc_kernel_port *kernel;
+	struct sc_app *app;
 	pthread_t thread;
 	bool running;
 	struct sc_spsc orders;  /* loop to collector */
@@ -77,7 +79,8 @@ struct sc_collector {
 };
 
 /* Allocates the queues (room for every slot at once) and the bells; 0 or -errno. */
-int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel);
+int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel,
+		      struct sc_app *app);
 /* Starts the thread; 0 or -errno. */
 int sc_collector_start(struct sc_collector *c);
 /* Stops the thread, frees everything. Harmless when never started. */

@@ -19,6 +19,7 @@
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
  *   reconcile.c  what a dead predecessor left
+ *   app*.c       what programs report about themselves
  *   workers*.c   the worker processes
  *   reload.c     configuration -> running set
  *   ops*.c       what the control socket asks
@@ -26,6 +27,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "engine/app.h"
 #include "engine/collector.h"
 #include "engine/control.h"
 #include "engine/hand.h"
@@ -185,6 +187,7 @@ struct sc_engine {
 	struct sc_control control;
 	struct sc_hand hand;
 	struct sc_collector collector;
+	struct sc_app app;
 	struct sc_syncer syncer;
 	struct sc_workers *workers;
 	struct sc_store *store;

@@ -63,6 +63,21 @@ struct sc_kernel_port {
 	int (*path_of)(void *ctx, uint64_t cgroup_id, char *buf, size_t size);
 };
 
+/* What a supervised program sent about itself. */
+struct sc_app_datagram {
+	size_t size;        /* as sent; over the room given: cut */
+	uint64_t cgroup_id; /* of the sender, by the kernel; 0 = not to be told */
+	uint32_t slot;      /* SC_SLOT_NONE: the cgroup has none of its own */
+};
+
+struct sc_notify_port {
+	void *ctx;
+	int fd; /* readable when something waits; looked at where receive is set */
+	/* collector: the oldest datagram, without waiting for one: 1, 0 = none, -errno. NULL: no
+	 * program can report here. */
+	int (*receive)(void *ctx, void *buf, size_t room, struct sc_app_datagram *out);
+};
+
 /* What the agent asked of the machine for itself, and whether it got it. */
 struct sc_privilege_report {
 	const char *name;
@@ -111,6 +126,7 @@ struct sc_ports {
 	struct sc_effector effector;
 	struct sc_traffic traffic;        /* ops NULL: nothing can be cut here */
 	struct sc_process_port processes; /* start NULL: no workers here */
+	struct sc_notify_port notify;
 	/* Once at start, before the threads: gives up every right that only the start needed. */
 	void (*settle)(void *ctx);
 	/* The calling thread asks to run as SCHED_FIFO 1; a refusal shows in the privileges below.

@@ -128,7 +128,10 @@ static int open_world(struct sc_engine *e)
 	e->protected_slots = calloc(ports->kernel.slots, sizeof(*e->protected_slots));
 	if (!e->targets || !e->asked || !e->slots || !e->protected_slots)
 		return -ENOMEM;
-	r = sc_collector_init(&e->collector, &ports->kernel);
+	r = sc_app_init(&e->app, &ports->kernel, &ports->notify);
+	e->source.app = e->app.entries;
+	if (r == 0)
+		r = sc_collector_init(&e->collector, &ports->kernel, &e->app);
 	if (r == 0)
 		r = sc_hand_init(&e->hand, ports, SC_ACTIVE_MAX);
 	if (r == 0)
@@ -251,6 +254,7 @@ void sc_engine_stop(struct sc_engine *e)
 		sc_control_close(&e->control, e->options->run_dir);
 	if (e->ports)
 		sc_collector_done(&e->collector);
+	sc_app_done(&e->app);
 	if (e->ports)
 		sc_isolations_disarm(e);
 	sc_isolations_close(e);

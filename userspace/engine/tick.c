@@ -30,6 +30,7 @@ void sc_engine_fill_source(struct sc_engine *e)
 	e->source.features = k->features | SC_FEATURE_BIT(SC_FEATURE_AGENT);
 	e->source.tasks_pass = atomic_load(&e->collector.task_pass);
 	e->source.tasks_pass_ns = atomic_load(&e->collector.task_pass_ns);
+	sc_app_fill_source(&e->app, &e->source);
 	e->source.agent[SC_SIG_agent_events_lost] = (double)(e->events_lost + k->stats->wake_lost +
 							     k->stats->processes_swept);
 	e->source.agent[SC_SIG_agent_tick_us] = (double)e->ticks.last_us;

@@ -162,6 +162,61 @@ static void read_tasks(const struct sc_column_read *read, enum sc_signal signal,
 							      : tasks_value(read, signal, slots[i]);
 }
 
+static double since(const struct sc_column_read *read, uint64_t from)
+{
+	if (from == 0)
+		return NAN;
+	return read->now->mono_ns > from ? (double)(read->now->mono_ns - from) : 0;
+}
+
+static double load_number(const double *field)
+{
+	double value;
+
+	__atomic_load(field, &value, __ATOMIC_RELAXED);
+	return value;
+}
+
+static double app_value(const struct sc_column_read *read, enum sc_signal signal, uint32_t slot)
+{
+	const struct sc_app_entry *entry = &read->source->app[slot];
+	uint64_t id = __atomic_load_n(&entry->cgroup_id, __ATOMIC_ACQUIRE);
+	uint64_t heartbeat, sessions;
+
+	if (id != LOAD(read->source->nodes[slot].cgroup_id))
+		return NAN;
+	if (signal == SC_SIG_app_heartbeat_age) {
+		heartbeat = LOAD(entry->heartbeat_ns);
+		return since(read, heartbeat ? SC_MAX(heartbeat, read->source->app_since_ns) : 0);
+	}
+	if (signal == SC_SIG_app_session_age)
+		return since(read, LOAD(entry->session_ns));
+	if (signal == SC_SIG_app_sessions) {
+		sessions = LOAD(entry->sessions);
+		return sessions ? (double)sessions : NAN;
+	}
+	if (signal == SC_SIG_app_queue_depth)
+		return load_number(&entry->queue_depth);
+	if (signal == SC_SIG_app_reports_refused)
+		return (double)LOAD(entry->refused);
+	if (signal >= SC_SIG_app_gauge_1 && signal <= SC_SIG_app_gauge_8)
+		return load_number(&entry->gauges[signal - SC_SIG_app_gauge_1]);
+	return NAN;
+}
+_Static_assert(SC_SIG_app_gauge_8 - SC_SIG_app_gauge_1 + 1 == SC_APP_GAUGES, "in order");
+
+/* What an agent that does not listen has not heard says nothing about the program. */
+static void read_app(const struct sc_column_read *read, enum sc_signal signal,
+		     const uint32_t *slots, uint32_t n, double *out)
+{
+	bool is_stale = !read->source->app ||
+			sc_source_age_ns(read->source, read->now, 0, signal) > SC_APP_STALE_NS;
+
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = is_stale || !is_used(read, slots, i) ? NAN
+							      : app_value(read, signal, slots[i]);
+}
+
 static void fill(double *out, uint32_t n, double value)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -191,7 +246,9 @@ void sc_source_read(const struct sc_column_read *read, enum sc_signal signal, co
 	case SC_SOURCE_AGENT:
 		fill(out, n, read->source->agent[signal]);
 		return;
-	case SC_SOURCE_APP: /* programs cannot report yet */
+	case SC_SOURCE_APP:
+		read_app(read, signal, slots, n, out);
+		return;
 	case SC_SIGNAL_SOURCE_COUNT:
 		break;
 	}
@@ -221,7 +278,7 @@ uint64_t sc_source_age_ns(const struct sc_source *source, const struct sc_time *
 		read_ns = source->tasks_pass ? source->tasks_pass_ns : 0;
 		break;
 	case SC_SOURCE_APP:
-		read_ns = 0;
+		read_ns = source->app_heard_ns;
 		break;
 	case SC_SOURCE_COUNTS:
 	case SC_SOURCE_AGENT:

@@ -2,6 +2,7 @@
 /* The engine's ports on the real world: the one place where sys/ and engine/ meet. */
 #include "wire/effector.h"
 #include "engine/ports.h"
+#include "wire/notify.h"
 #include "wire/processes.h"
 #include "wire/traffic.h"
 #include "sys/bpf.h"
@@ -33,6 +34,7 @@ struct wire {
 	char root_path[PATH_MAX];
 	struct sc_bpf *bpf;
 	struct sc_effector_host host;
+	struct sc_notify_host notify;
 	struct sc_privileges privileges;
 	struct sc_feature_report features[SC_FEATURE_COUNT];
 	uint64_t own_ids[OWN_IDS_MAX];
@@ -278,6 +280,24 @@ static void list_features(struct wire *w)
 	add_controller(w, "pids", SC_FEATURE_PIDS);
 }
 
+/* Without the socket the agent does its work all the same. */
+static void open_notify(struct wire *w, const char *run_dir)
+{
+	int r;
+
+	w->notify.bpf = w->bpf;
+	w->notify.nodes = w->ports.kernel.nodes;
+	w->notify.slots = w->ports.kernel.slots;
+	r = sc_notify_wire_open(&w->notify, run_dir, &w->fs, &w->ports.notify);
+	w->features[w->ports.n_features++] = (struct sc_feature_report){
+		.name = sc_feature_name(SC_FEATURE_APP),
+		.attached = r == 0,
+		.reason = r == 0 ? "" : "the notify socket cannot be made in the run directory",
+	};
+	if (r == 0)
+		w->ports.kernel.features |= SC_FEATURE_BIT(SC_FEATURE_APP);
+}
+
 /* A process outside the mount (-EXDEV) cannot be reached through it either. */
 static void list_own_ids(struct wire *w)
 {
@@ -340,6 +360,7 @@ static void fill_ports(struct wire *w)
 
 static void wire_free(struct wire *w)
 {
+	sc_notify_close(&w->notify.socket);
 	sc_traffic_wire_close(&w->ports.traffic);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
@@ -357,7 +378,7 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 
 	if (!w)
 		return -ENOMEM;
-	w->root_fd = -1;
+	w->root_fd = w->notify.socket.fd = -1;
 	w->program_dir_fd = sc_processes_open_dir();
 	w->fs.root_fd = -1;
 	r = find_cgroups(w, options->cgroup_root, why, size);
@@ -369,6 +390,7 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	}
 	sc_priv_harden(&w->privileges);
 	fill_ports(w);
+	open_notify(w, options->run_dir);
 	r = open_traffic(w, options->run_dir, why, size);
 	if (r < 0) {
 		wire_free(w);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/notify.h"
+
+static int receive(void *ctx, void *buf, size_t room, struct sc_app_datagram *out)
+{
+	struct sc_notify_host *host = ctx;
+	struct sc_notify_datagram datagram;
+	uint32_t slot = SC_SLOT_NONE;
+	int r = sc_notify_receive(&host->socket, buf, room, &datagram);
+
+	if (r <= 0)
+		return r;
+	*out = (struct sc_app_datagram){
+		.size = datagram.size, .cgroup_id = datagram.cgroup_id, .slot = SC_SLOT_NONE};
+	if (datagram.cgroup_id)
+		slot = sc_bpf_slot_of(host->bpf, datagram.cgroup_id);
+	/* One without a slot of its own counts into an ancestor, for which it cannot speak. */
+	if (slot < host->slots && host->nodes[slot].cgroup_id == datagram.cgroup_id)
+		out->slot = slot;
+	return 1;
+}
+
+int sc_notify_wire_open(struct sc_notify_host *host, const char *run_dir,
+			const struct sc_cgroup_fs *fs, struct sc_notify_port *port)
+{
+	int r = sc_notify_open(&host->socket, fs, run_dir);
+
+	*port = (struct sc_notify_port){.fd = host->socket.fd};
+	if (r < 0)
+		return r;
+	port->ctx = host;
+	port->receive = receive;
+	return 0;
+}
