@@ -31,6 +31,7 @@
 #define STEP_NS     (5 * SC_NS_PER_MS)
 #define FIRE_EVERY  20
 #define SEAL_EVERY  500
+#define SYNC_EVERY  200
 #define LINK_FD     3
 #define REPLY_BYTES 512
 
@@ -58,6 +59,8 @@ static void append(struct drive *d, enum sc_record_kind kind, const char *body)
 	if (sc_journal_append(d->journal, &now, kind, body, NULL) < 0)
 		abort();
 	d->appended++;
+	if (d->appended % SYNC_EVERY == 0)
+		(void)sc_journal_sync(d->journal); /* and a new segment is prepared */
 	if (d->appended % SEAL_EVERY == 0)
 		(void)sc_journal_seal(d->journal, &now, NULL);
 }
