@@ -33,6 +33,7 @@ static void resume(struct sc_call *call)
 	if (!call->is_suspended)
 		return;
 	call->is_suspended = false;
+	call->api->has_resumed = true;
 	MHD_resume_connection(call->connection);
 }
 
@@ -55,6 +56,8 @@ void sc_call_answer(struct sc_call *call, unsigned int status, const char *type,
 	call->status = status;
 	if (call->response && status == 401)
 		(void)MHD_add_response_header(call->response, "WWW-Authenticate", "Bearer");
+	if (call->response && status == 405)
+		(void)MHD_add_response_header(call->response, "Allow", call->allow);
 	sc_idempotency_keep(call, status, body);
 	resume(call);
 }

@@ -26,6 +26,7 @@ struct sc_stream;
 
 #define SC_API_CONNECTIONS_MAX 256
 #define SC_API_TOKEN_HASH_SIZE 32
+#define SC_METRICS_TYPE        "application/openmetrics-text; version=1.0.0; charset=utf-8"
 /* Views are made anew after this, though the core has told no change: values move all the time. */
 #define SC_VIEW_AGE_NS 1000000000ULL
 
@@ -92,7 +93,7 @@ struct sc_api {
 	struct sc_histograms *histograms;
 	struct sc_stream *streams;
 	unsigned int n_streams;
-	bool is_stopping;
+	bool has_resumed; /* calls, since the library last ran */
 };
 
 /* --- one request --- */
@@ -103,6 +104,7 @@ struct sc_call {
 	const struct sc_route *route;
 	unsigned int refusal; /* by the checks before the route's own; 0 = none */
 	const char *why;
+	char allow[64];  /* with 405: the methods that there are */
 	char param[512]; /* {id}, decoded */
 	char *body;
 	size_t body_size;
@@ -193,6 +195,7 @@ struct sc_route {
 	unsigned int status; /* of success */
 	const char *type;    /* of the answer */
 	const char *summary;
+	const char *query;    /* a parameter of the query, as OpenAPI has it; NULL = none */
 	const char *request;  /* JSON schema of the body; NULL = none */
 	const char *example;  /* a body that is accepted; NULL = none */
 	const char *response; /* JSON schema of the answer; NULL = not JSON */
@@ -211,6 +214,10 @@ sc_route_fn sc_route_conditions, sc_route_register, sc_route_unregister;
 sc_route_fn sc_route_fire, sc_route_fires, sc_route_show, sc_route_release;
 sc_route_fn sc_route_health, sc_route_targets, sc_route_signals;
 sc_route_fn sc_route_openapi, sc_route_metrics, sc_route_page, sc_route_stream;
+
+/* --- stream.c --- */
+/* Those that wait go on: the journal has grown, or their time for a sign of life has come. */
+void sc_streams_wake(struct sc_api *api, bool has_news);
 
 /* --- server.c --- */
 /* Serves until the core says stop. 0 or -errno. */

@@ -111,12 +111,17 @@ static void take_changed(struct sc_api *api, const struct sc_link_message *m)
 {
 	json_t *event = json_loadb(m->text, m->size, 0, NULL);
 	char now[sizeof(api->changed)];
+	uint64_t seq;
 
 	snprintf(now, sizeof(now), "%lld %lld %lld",
 		 json_integer_value(json_object_get(event, "conditions")),
 		 json_integer_value(json_object_get(event, "fires")),
 		 json_integer_value(json_object_get(event, "status")));
-	api->seq = (uint64_t)json_integer_value(json_object_get(event, "seq"));
+	seq = (uint64_t)json_integer_value(json_object_get(event, "seq"));
+	if (seq != api->seq) {
+		api->seq = seq;
+		sc_streams_wake(api, true);
+	}
 	if (strcmp(now, api->changed) != 0)
 		sc_views_drop(api);
 	sc_strcopy(api->changed, sizeof(api->changed), now);

@@ -2,7 +2,9 @@
 /* The api worker: HTTP on the socket that the core hands over. */
 #include "worker/api/api.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "worker/api/histogram.h"
 #include "worker/common/sandbox.h"
 
 #include <sodium.h>
@@ -31,7 +33,9 @@ static int serve(struct sc_api *api)
 		sc_log_error("scram-api is started by scram run: %s", strerror(-r));
 		return r;
 	}
-	if (sodium_init() < 0 || take_hello(api, &hello) < 0 || sc_idempotency_init(api) < 0) {
+	api->histograms = sc_histograms_new(sc_mono_ns());
+	if (!api->histograms || sodium_init() < 0 || take_hello(api, &hello) < 0 ||
+	    sc_idempotency_init(api) < 0) {
 		sc_log_error("api: there is nothing to listen on, or no memory");
 		return -1;
 	}
@@ -63,6 +67,7 @@ int main(void)
 	r = serve(api);
 	sc_views_done(api);
 	sc_idempotency_done(api);
+	sc_histograms_free(&api->histograms);
 	free(api);
 	return r < 0;
 }

@@ -59,10 +59,9 @@ static struct sc_call *call_new(struct sc_api *api, struct MHD_Connection *conne
 static void begin(struct sc_call *call, const char *url, const char *method)
 {
 	int fd = fd_of(call->connection);
-	char allow[64];
 	unsigned int status;
 
-	call->route = sc_route_find(method, url, call, allow, &status);
+	call->route = sc_route_find(method, url, call, call->allow, &status);
 	sc_auth_judge(call, sc_wire_is_tcp(fd));
 	if (!call->refusal && !call->route) {
 		call->refusal = status;
@@ -221,6 +220,10 @@ static int turn(struct sc_api *api, int library_fd, uint64_t *expired_ns)
 
 	if (MHD_get_timeout(api->daemon, &ms) != MHD_YES || ms > TURN_MS)
 		ms = TURN_MS;
+	/* The library looks at a call that goes on when it runs, but does not ask to be run. */
+	if (api->has_resumed)
+		ms = 0;
+	api->has_resumed = false;
 	if (poll(fds, SC_ARRAY_SIZE(fds), (int)ms) < 0 && errno != EINTR)
 		return -errno;
 	if (fds[2].revents)
@@ -231,6 +234,7 @@ static int turn(struct sc_api *api, int library_fd, uint64_t *expired_ns)
 	now_ns = sc_mono_ns();
 	if (now_ns - *expired_ns > SC_NS_PER_S) {
 		sc_wire_expire(now_ns);
+		sc_streams_wake(api, false);
 		*expired_ns = now_ns;
 	}
 	return r;

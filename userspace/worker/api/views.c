@@ -80,11 +80,13 @@ static void take(struct sc_api *api, void *owner, json_t *reply, int *fd);
 static void ask(struct sc_api *api, struct sc_view *view)
 {
 	const char *op = rows[view - api->views].asks[view->n_replies];
+	bool wants_all = view == &api->views[SC_VIEW_METRICS];
 
 	view->is_asking = true;
 	sc_api_ask(api,
-		   json_pack("{s:s, s:i, s:s}", "op", op, "limit", SC_FIRES_LIMIT_DEFAULT,
-			     "principal", "anonymous"),
+		   json_pack("{s:s, s:i, s:s}", "op", op, "limit",
+			     wants_all ? SC_FIRES_LIMIT_MAX : SC_FIRES_LIMIT_DEFAULT, "principal",
+			     "anonymous"),
 		   take, view);
 }
 
@@ -121,6 +123,7 @@ static const struct view_row rows[SC_VIEW_COUNT] = {
 	[SC_VIEW_FIRES] = {JSON_TYPE, {"fires"}, sc_view_fires},
 	[SC_VIEW_FIRES_FULL] = {JSON_TYPE, {"fires"}, sc_view_fires_full},
 	[SC_VIEW_HEALTH] = {JSON_TYPE, {"status"}, sc_view_health},
+	[SC_VIEW_METRICS] = {SC_METRICS_TYPE, {"status", "list", "fires"}, sc_view_metrics},
 	[SC_VIEW_SIGNALS] = {JSON_TYPE, {"signals"}, sc_view_signals},
 	[SC_VIEW_TARGETS] = {JSON_TYPE, {"signals"}, sc_view_targets},
 };
