@@ -103,14 +103,15 @@ static bool read_line(struct sc_stream *s, struct sc_line *line)
 	return false;
 }
 
-/* A segment begins with a record of its own: is the one that is due not before it? */
+/* Is the record that is due in an earlier segment? Each begins with a record of its own, but the
+ * last, which is prepared before it is needed. */
 static bool is_behind(struct sc_stream *s)
 {
 	struct sc_line line;
 	bool is_there = read_line(s, &line);
 
 	s->offset = 0;
-	return is_there && line.record.seq > s->next_seq;
+	return !is_there || line.record.seq > s->next_seq;
 }
 
 static void take_segment(struct sc_api *api, void *owner, json_t *reply, int *fd)
@@ -137,11 +138,11 @@ static void take_segment(struct sc_api *api, void *owner, json_t *reply, int *fd
 			return;
 		}
 		s->is_placed = true;
+		wake(s);
 	} else if (s->segment == 0 && last) {
 		ask_segment(s, last);
-		return;
 	}
-	wake(s);
+	/* Else what is told is not in a file yet: the next news wake it. */
 }
 
 /* --- events --- */
