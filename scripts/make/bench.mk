@@ -5,7 +5,7 @@ bench: $(B)/tests/bench-agent $(B)/scram ## measure events, kills, fires and tic
 	$(Q)$(B)/tests/bench-agent $(B)/bench.json
 
 PARTS := $(patsubst tests/bench/%_bench.c,%,$(wildcard tests/bench/*_bench.c))
-bench-parts: $(PARTS:%=$(B)/tests/bench-%) ## measure the parts by themselves: BPF, snapshot, judging, journal (root)
+bench-parts: $(PARTS:%=$(B)/tests/bench-%) ## measure the parts by themselves: BPF, snapshot, judging, journal, memory (root)
 	$(Q)for part in $^; do echo "== $${part##*/bench-}"; $$part || exit; done
 
 FUZZ_FLAGS := OPT=-O1 CFLAGS='-g -fsanitize=address,undefined -fno-sanitize-recover=all' \
@@ -22,6 +22,7 @@ SC_ARCHIVES := $(B)/libscram.a $(B)/libscram-core.a
 $(B)/tests/bench-agent: $(call test_objs,tests/bench/bench.c) $(HARNESS) $(SC_ARCHIVES)
 	$(say) LINK $@
 	$(LINK_BENCH)
+$(B)/tests/bench-family: | $(PROGRAMS)
 $(B)/tests/bench-%: $(B)/obj/tests/bench/%_bench.o $(HARNESS) $(SC_ARCHIVES)
 	$(say) LINK $@
 	$(LINK_BENCH)

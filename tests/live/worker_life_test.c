@@ -121,6 +121,41 @@ static bool is_restarted(void *arg)
 	return sc_kit_worker_number(name, "restarts") > 0;
 }
 
+static bool has_variable(pid_t pid, const char *name)
+{
+	char path[64], text[16384];
+	size_t n = strlen(name);
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	size = sc_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	cr_assert_gt(size, 0);
+	for (const char *at = text; at < text + size; at += strlen(at) + 1)
+		if (strncmp(at, name, n) == 0 && at[n] == '=')
+			return true;
+	return false;
+}
+
+Test(worker_life, a_secret_goes_to_the_one_worker_that_needs_it)
+{
+	static const struct {
+		const char *variable, *owner;
+	} rows[] = {{"SCRAM_API_TOKEN", "api"},
+		    {"DATABASE_URL", "ship"},
+		    {"AWS_SECRET_ACCESS_KEY", "nobody"},
+		    {"LD_PRELOAD", "nobody"}};
+
+	setenv("SCRAM_API_TOKEN", "s3cret-s3cret-s3cret-s3cret-s3cret", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "x", 1);
+	setenv("LD_PRELOAD", "", 1);
+	sc_kit_start_workers();
+	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; k < SC_ARRAY_SIZE(names); k++)
+			cr_expect_eq(has_variable(sc_kit_worker_pid(names[k]), rows[i].variable),
+				     strcmp(rows[i].owner, names[k]) == 0, "%s in %s",
+				     rows[i].variable, names[k]);
+}
+
 Test(worker_life, a_killed_worker_comes_back_with_another_pid)
 {
 	sc_kit_start_workers();

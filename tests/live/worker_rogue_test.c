@@ -71,6 +71,30 @@ Test(worker_rogue, a_flood_of_requests_delays_no_tick)
 	cr_expect_eq(sc_kit_worker_number("ship", "restarts"), 0);
 }
 
+static bool is_counted(void *arg)
+{
+	(void)arg;
+	/* Each is a record, and a change of status. */
+	sc_kit_expect("disarm --reason r --operator o", 0, "");
+	sc_kit_expect("arm --reason r --operator o", 0, "");
+	return sc_kit_worker_number("ship", "restarts") > 0;
+}
+
+Test(worker_rogue, changes_are_told_together_and_not_too_often)
+{
+	unsigned int n = 0;
+	json_t *worker;
+
+	sc_kit_start_rogue("counts");
+	cr_assert_eq(sc_wait_until(is_counted, NULL, SC_KIT_EVENT_MS), 0);
+	worker = sc_kit_worker("ship");
+	cr_assert_eq(sscanf(sc_kit_text(worker, "last_end"), "it ended with exit status %u", &n), 1,
+		     "%s", sc_kit_text(worker, "last_end"));
+	json_decref(worker);
+	/* Every 50 ms at most; the second it counts is a little longer. */
+	cr_expect(n >= 3 && n <= 30, "%u within a second", n);
+}
+
 Test(worker_rogue, one_that_reads_nothing_is_replaced)
 {
 	sc_kit_start_rogue("deaf");
