@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the house checks: suites through scripts/test, analysis, coverage, generated docs, installation.
-.PHONY: deps test test-unit test-bpf test-live test-e2e test-vm test-asan lint lint-needs programs demo
+.PHONY: deps test test-unit test-bpf test-live test-e2e test-db test-vm test-asan lint lint-needs programs demo
 deps: ## install the Debian packages that are missing (root)
 	$(Q)scripts/deps build test
 
@@ -14,6 +14,8 @@ test-live: ## harness, actions and agent on real cgroups (root)
 	$(Q)B=$(B) scripts/test live
 test-e2e: ## the agent as an operator meets it (root)
 	$(Q)B=$(B) scripts/test e2e
+test-db: ## the store, on a PostgreSQL of its own (root)
+	$(Q)B=$(B) scripts/test db
 test-vm: ## the BPF programs on kernels 6.1 and 6.12 in an emulated machine (root)
 	$(Q)scripts/deps vm
 	$(Q)B=$(B) scripts/test vm

@@ -47,7 +47,7 @@ $(B)/tests/make-cgroup: $(call test_objs,tests/harness/main/make_cgroup.c) $(B)/
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ -lcgroup
 
-# Plays the core for scram-ship, with a journal of its own.
+# Plays the core for scram-ship, with a journal of its own (tests/db).
 $(B)/tests/db-drive: $(call test_objs,tests/db/drive.c) $(B)/libscram.a $(B)/libscram-core.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $^ $(PKG_LIBS)

@@ -213,6 +213,11 @@ static void end(struct drive *d, int signo)
 		kill(d->worker, signo);
 	else
 		send_text(d, "{\"event\":\"stop\"}", -1);
+	/* What it asks before it has read that is answered still. */
+	while (!signo && d->link >= 0) {
+		poll(&(struct pollfd){.fd = d->link, .events = POLLIN}, 1, -1);
+		listen_to(d);
+	}
 	waitpid(d->worker, NULL, 0);
 	sc_close(&d->link);
 }
