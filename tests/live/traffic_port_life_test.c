@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 TestSuite(traffic_port_life, .init = port_init, .fini = port_fini, .timeout = 60);
@@ -281,6 +283,61 @@ Test(traffic_port_life, offline_one_cut_is_released_by_name_and_the_others_stand
 	cr_expect_eq(port_pins(), 0);
 	cr_expect_not(port_has_table(SC_NET_HOST));
 	cr_expect_not(port_has_table(SC_NET_POD));
+}
+
+/* The collector of another agent thread, over one cut that stands all the time. */
+struct collector {
+	struct sc_cut cut;
+	_Atomic bool stop;
+	unsigned int audits, differed, busy;
+	struct sc_cut_counts counts[SC_CUTS_MAX];
+};
+
+static void *collect(void *arg)
+{
+	struct collector *c = arg;
+
+	while (!atomic_load(&c->stop) || c->audits == 0) {
+		struct sc_cut_audit out;
+		int r = port.ops->audit(port.ctx, &c->cut, 1, c->counts, &out);
+
+		c->busy += r == -EBUSY;
+		c->audits += r == 0;
+		c->differed += r == 0 && out.differs;
+		if (r == 0 && out.differs)
+			fprintf(stderr, "D %s miss %u\n", out.text, out.missing);
+		if (r < 0 && r != -EBUSY)
+			return (void *)"failed";
+	}
+	return NULL;
+}
+
+Test(traffic_port_life, cuts_come_and_go_while_the_collector_looks_at_others)
+{
+	static const enum sc_cut_mode modes[] = {SC_CUT_DROP, SC_CUT_REFUSE_ALL, SC_CUT_REFUSE_NEW,
+						 SC_CUT_NONE};
+	static struct collector c;
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+	struct sc_peer pod = port_peer(a, SC_NET_POD);
+	pthread_t thread;
+	void *failed;
+
+	port_arm();
+	c.cut = port_cut(0, SC_CUT_REFUSE_ALL, &ma, 1);
+	port_set(&c.cut);
+	cr_assert_eq(pthread_create(&thread, NULL, collect, &c), 0);
+	for (int round = 0; round < 100; round++) {
+		port_set_one(1, modes[round % 4], &mb);
+		cr_expect_eq(port.ops->is_gated(port.ctx, 1, mb.cgroup_id), round % 4 != 3);
+	}
+	atomic_store(&c.stop, true);
+	pthread_join(thread, &failed);
+	cr_expect_null(failed);
+	cr_expect_gt(c.audits, 0);
+	cr_expect_eq(c.differed, 0, "%u of %u", c.differed, c.audits);
+	cr_expect_str_eq(port_try(&pod, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	port_set_one(0, SC_CUT_NONE, &ma);
 }
 
 Test(traffic_port_life, the_table_has_the_name_of_its_run_directory)
