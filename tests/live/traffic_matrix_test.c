@@ -5,7 +5,9 @@
  */
 #include "live/traffic_kit.h"
 
-#include <stdlib.h>
+#include "base/io.h"
+
+#include <fcntl.h>
 #include <string.h>
 
 TestSuite(traffic_matrix, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120);
@@ -162,6 +164,21 @@ static bool frame_passes(struct sc_peer *peer, const struct sc_traffic_kind *kin
 	       sc_traffic_arrived(&sc_traffic_world) > before;
 }
 
+/* Where the kernel has it, packet sockets are refused: the one gap that depends on the machine, and
+ * that doctor tells of. */
+static bool has_bpf_lsm(void)
+{
+	char list[256] = "";
+
+	sc_read_file_at(AT_FDCWD, "/sys/kernel/security/lsm", list, sizeof(list));
+	return strstr(list, "bpf") != NULL;
+}
+
+static char want_of(const struct row *row, size_t k)
+{
+	return row->how == PACKET_NEW && row->want[k] == 'g' && has_bpf_lsm() ? 'h' : row->want[k];
+}
+
 static bool passes(size_t i, size_t k)
 {
 	const struct row *row = &rows[i];
@@ -182,7 +199,7 @@ static bool passes(size_t i, size_t k)
 static void look(size_t i, size_t k, char *shown)
 {
 	const struct row *row = &rows[i];
-	char want = row->want[k];
+	char want = want_of(row, k);
 	long before = sc_traffic_arrived(&sc_traffic_world);
 	bool passed = want != '-' && passes(i, k);
 
@@ -228,6 +245,5 @@ Test(traffic_matrix, quarantine_holds_what_the_table_says)
 		for (size_t k = 0; k < SC_TRAFFIC_KINDS; k++)
 			look(i, k, &shown[i][k]);
 	print(shown);
-	/* The gap that depends on the kernel is one that the agent itself tells of. */
-	sc_kit_expect("doctor", 1, "AF_PACKET");
+	sc_kit_expect("doctor", 0, has_bpf_lsm() ? "refused to what is cut" : "through AF_PACKET");
 }
