@@ -177,11 +177,19 @@ static void swap_models(struct sc_nft *nft)
 	nft->next = was;
 }
 
+/* What is left to a gate says so in a set's comment, which cannot be changed. */
+static bool needs_new_table(const struct sc_nft_model *now, const struct sc_nft_model *next)
+{
+	return !now->has_table || now->is_damaged ||
+	       (now->has_gate != next->has_gate && now->levels[SC_NFT_DROP] &&
+		next->levels[SC_NFT_DROP]);
+}
+
 /* One attempt at making `now` like `next`. 0 when it was so already, 1 when it was sent (look
  * again), -errno. */
 static int change(struct sc_nft *nft, struct sc_diag *diag)
 {
-	bool is_new = !nft->now.has_table || nft->now.is_damaged;
+	bool is_new = needs_new_table(&nft->now, &nft->next);
 	struct sc_nft_step step = {nft->table, is_new ? &nothing : &nft->now, &nft->next,
 				   &nft->changes};
 	uint32_t generation;
