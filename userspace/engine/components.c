@@ -3,7 +3,7 @@
  * Components as a whole: what the counters of all their cgroups say, once per full tick. The state
  * of a component lives as long as it is declared, over reloads and, for its breaker, restarts.
  */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/io.h"
 

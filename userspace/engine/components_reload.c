@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Components over reloads: the watches of a configuration made, swapped in, and given up. */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/io.h"
 
@@ -85,20 +85,16 @@ void sc_component_watches_done(struct sc_component_watches *set)
 	*set = (struct sc_component_watches){0};
 }
 
-static int compile(struct sc_predicate **out, const char *what, const struct sc_component *c,
-		   const char *source, const struct sc_predicate_env *env, struct sc_str *text)
+static int compile(struct sc_predicate **out, const char *text, const struct sc_predicate_env *env,
+		   struct sc_diag *diag)
 {
-	struct sc_diag diag = {.text = "out of memory"};
-	int r = source ? sc_predicate_compile(out, source, env, &diag) : 0;
-
-	if (r < 0)
-		sc_str_addf(text, "component %s: its breaker's %s: %s\n", c->name, what, diag.text);
-	return r;
+	return text ? sc_predicate_compile(out, text, env, diag) : 0;
 }
 
 static int fill_watch(struct sc_component_watch *w, const struct sc_component *c,
 		      const struct sc_predicate_env *env, struct sc_str *text)
 {
+	struct sc_diag diag = {.text = "out of memory"};
 	int r;
 
 	sc_strcopy(w->name, sizeof(w->name), c->name);
@@ -109,8 +105,12 @@ static int fill_watch(struct sc_component_watch *w, const struct sc_component *c
 	snprintf(w->condition_id, sizeof(w->condition_id), SC_BREAKER_PREFIX "%.*s",
 		 (int)(sizeof(w->condition_id) - sizeof(SC_BREAKER_PREFIX)), c->name);
 	sc_strcopy(w->failure_text, sizeof(w->failure_text), c->failure ? c->failure : "");
-	r = compile(&w->failure, "failure", c, c->failure, env, text);
-	return r < 0 ? r : compile(&w->success, "success", c, c->success, env, text);
+	r = compile(&w->failure, c->failure, env, &diag);
+	if (r == 0)
+		r = compile(&w->success, c->success, env, &diag);
+	if (r < 0)
+		sc_str_addf(text, "component %s: what tells its breaker: %s\n", c->name, diag.text);
+	return r;
 }
 
 /* Room that outlives a configuration. */

@@ -5,7 +5,7 @@
  * are; the hand makes the world so, again whenever members come, the world was changed by somebody
  * else, or a breaker wants another mode. One change of a cut is under way at a time.
  */
-#include "engine/core.h"
+#include "engine/components.h"
 
 #include "base/glob.h"
 #include "base/log.h"

@@ -5,6 +5,8 @@
  */
 #include "engine/ops.h"
 
+#include "engine/components.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -385,12 +387,15 @@ void sc_op_breaker(struct sc_op_call *call)
 {
 	const char *component = sc_op_need(call, "component", "the component whose breaker it is");
 	const char *state = sc_op_need(call, "state", "what the breaker shall be");
+	struct sc_breaker_wish wish = {.component = component, .state = state};
 	int r;
 
 	if (!component || !state || !sc_op_is_signed(call))
 		return;
-	r = sc_components_set_state(call->e, component, state, sc_op_text(call, "operator"),
-				    sc_op_text(call, "reason"));
+	wish.by = sc_op_text(call, "operator");
+	wish.principal = call->principal;
+	wish.reason = sc_op_text(call, "reason");
+	r = sc_components_set_state(call->e, &wish);
 	if (r < 0) {
 		refuse_order(call, r, component, state);
 		return;

@@ -3,6 +3,8 @@
  * dead. */
 #include "engine/ops.h"
 
+#include "engine/components.h"
+
 #include "version.h"
 #include "record/fold.h"
 

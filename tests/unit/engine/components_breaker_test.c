@@ -83,8 +83,8 @@ Test(breaker_engine, counts_that_were_lost_in_its_cgroups_veto_it_and_others_do_
 	fake_world.nodes[1].lost = fake_world.nodes[0].lost = 1;
 	fake_world.nodes[1].lost_ns = fake_world.nodes[0].lost_ns = sc_mono_ns();
 	open_shop();
-	cr_assert_eq(sc_components_set_state(e, "shop", "forced-closed", "ada", "t"), 0);
-	cr_assert_eq(sc_components_set_state(e, "shop", "auto", "ada", "t"), 0);
+	cr_assert_eq(order("shop", "forced-closed"), 0);
+	cr_assert_eq(order("shop", "auto"), 0);
 	fake_let_fires_settle(e);
 	fake_world.nodes[5].lost = 1;
 	fake_world.nodes[5].lost_ns = sc_mono_ns();
@@ -275,7 +275,7 @@ Test(breaker_engine, its_condition_fired_by_hand_is_an_order)
 	tick();
 	cr_expect_eq(state_of("shop"), SC_BREAKER_FORCED_OPEN);
 	cr_assert_not_null(only_cut());
-	cr_assert_eq(sc_components_set_state(e, "shop", "auto", "ada", "over"), 0);
+	cr_assert_eq(order("shop", "auto"), 0);
 	fake_let_fires_settle(e);
 	cr_expect_eq(state_of("shop"), SC_BREAKER_CLOSED);
 	cr_expect_null(only_cut());

@@ -204,19 +204,12 @@ Test(components, a_standing_freeze_holds_it)
 
 /* --- operators --- */
 
-static int order(const char *component, const char *state)
-{
-	int r = sc_components_set_state(e, component, state, "ada", "a test");
-
-	fake_let_fires_settle(e);
-	return r;
-}
-
 Test(components, forced_open_cuts_until_it_is_taken_back)
 {
 	cr_assert_eq(order("shop", "forced-open"), 0);
 	cr_assert_not_null(only_cut());
 	cr_expect_str_eq(newest_fire()->fired_by, "ada");
+	cr_expect_str_eq(newest_fire()->principal, "uid:7");
 	cr_expect_str_eq(newest_fire()->reason, "a test");
 	cr_expect_eq(order("shop", "forced-open"), 0, "it is so already");
 	cr_expect_eq(sc_fold_fire_count(e->fold), 1);
