@@ -304,8 +304,6 @@ static void *collect(void *arg)
 		c->busy += r == -EBUSY;
 		c->audits += r == 0;
 		c->differed += r == 0 && out.differs;
-		if (r == 0 && out.differs)
-			fprintf(stderr, "D %s miss %u\n", out.text, out.missing);
 		if (r < 0 && r != -EBUSY)
 			return (void *)"failed";
 	}

@@ -101,15 +101,18 @@ static int compare(struct sc_traffic_wire *w, struct sc_nft *nft, const char *wh
 	struct sc_diag diag = {0};
 	int r = -EBUSY;
 
-	for (int i = 0; i < TRIES && r == -EBUSY; i++)
+	/* A set that goes between two questions is not found. */
+	for (int i = 0; i < TRIES && (r == -EBUSY || r == -ENOENT); i++)
 		r = sc_nft_compare(nft, &want, a->counts, &rules, &diag);
 	if (r < 0) {
 		note(out, where, diag.text[0] ? diag.text : strerror(-r));
 		return r;
 	}
-	/* Whether a gate stands behind is in the rules, and shall not be told as somebody's doing
-	 * while it is being repaired. */
-	if (rules.is_damaged && !out->is_gate_lost && rules.missing == 0)
+	/*
+	 * What other cuts need beside their elements looks like damage too, and so does a gate that
+	 * is being repaired: neither shall be told as somebody's doing.
+	 */
+	if (rules.is_damaged && !rules.foreign && !out->is_gate_lost && !rules.missing)
 		rules.missing = 1;
 	out->missing += rules.missing;
 	if (rules.missing)
