@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Asks for the cut, by itself or (wish) for a person. DONE also for a dry-run; FAILED leaves the reason in last_error. */
+/* Asks for the cut, by itself or (wish) for a person. DONE also for a dry-run; a veto or a failure
+ * leaves its reason in last_error. */
 static enum sc_exit ask(struct sc_engine *e, struct sc_component_watch *w,
 			const struct sc_breaker *next, const struct sc_breaker_wish *wish,
 			const char *note)
