@@ -187,7 +187,7 @@ static uint32_t add(struct sc_op_call *call, const struct wish *w, const char *i
 	if (w->kind == SC_ACTION_CIRCUIT_BREAK)
 		spec.action.mode = w->mode != SC_CUT_NONE ? w->mode
 				   : twin                 ? twin->action.mode
-							  : SC_CUT_REFUSE_ALL;
+							  : SC_CUT_REFUSE_NEW; /* as in a file */
 	name = strdup(w->name);
 	if (w->is_path)
 		spec.scope = name;

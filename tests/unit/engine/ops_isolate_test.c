@@ -194,6 +194,7 @@ Test(ops_isolate, an_id_that_means_something_else_is_left_alone)
 	cr_assert_eq(ask(ISOLATE("break", "till", "")), 0, "%s", told("error"));
 	cr_expect_str_eq(newest()->condition_id, "break-till-by-hand");
 	cr_expect_eq(newest()->action, SC_ACTION_CIRCUIT_BREAK);
+	cr_expect_str_eq(newest()->mode, "new", "what a file would have it be");
 	cr_expect_eq(condition("break-till")->spec->action.kind, SC_ACTION_PROCESS_EXIT);
 }
 
