@@ -56,8 +56,10 @@ struct sc_nft_want {
 	bool has_gate;                         /* a gate stands behind SC_NFT_DROP */
 };
 
-/* What the rules have held back of one cgroup, since its element was made. Of what is left to a gate
- * they count only what they see, which may be nothing: the gate counts. */
+/*
+ * What the rules have held back of one cgroup, since its element was made. Of what is left to a
+ * gate they count only what they see, which may be nothing: the gate counts.
+ */
 struct sc_nft_counts {
 	uint64_t packets_in, bytes_in;   /* to its sockets */
 	uint64_t packets_out, bytes_out; /* from its sockets */
