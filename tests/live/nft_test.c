@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -309,6 +310,27 @@ Test(nft, says_which_right_is_missing)
 
 	cr_assert_eq(sc_wait_child(pid, &status, SC_NFTK_OPEN_MS), 0);
 	cr_expect_eq(status, 0);
+}
+
+static int tell_policy(void *arg)
+{
+	*(int *)arg = sched_getscheduler(0);
+	return 7;
+}
+
+/* A helper of the hand must not fall behind those whom the hand goes before. */
+Test(nft, a_visit_to_a_namespace_keeps_the_pace_of_the_visitor)
+{
+	struct sched_param first = {.sched_priority = 1}, none = {0};
+	int policy = -1, fd = sc_nftk.net.space[SC_NET_POD];
+
+	cr_assert_eq(sc_netns_run(fd, tell_policy, &policy), 7);
+	cr_expect_eq(policy, SCHED_OTHER);
+	cr_assert_eq(sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first), 0);
+	cr_expect_eq(sc_netns_run(fd, tell_policy, &policy), 7);
+	cr_expect_eq(policy, SCHED_FIFO);
+	cr_assert_eq(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+	cr_expect_eq(sc_netns_run(-1, tell_policy, &policy), -EBADF);
 }
 
 Test(nft, finds_the_namespaces_that_processes_live_in)

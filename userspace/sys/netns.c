@@ -80,6 +80,23 @@ static void *visit(void *arg)
 	return NULL;
 }
 
+/* By itself a new thread is not SCHED_FIFO where its maker is (SCHED_RESET_ON_FORK), and would keep
+ * it waiting behind whoever is. */
+static int keep_pace(pthread_attr_t *attr)
+{
+	struct sched_param param;
+	int policy = sched_getscheduler(0);
+
+	if (policy < 0 || sched_getparam(0, &param) < 0)
+		return errno;
+	policy &= ~SCHED_RESET_ON_FORK;
+	if (policy != SCHED_FIFO)
+		return 0;
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(attr, policy);
+	return pthread_attr_setschedparam(attr, &param);
+}
+
 int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
 {
 	struct visit v = {netns_fd, fn, arg, 0};
@@ -91,7 +108,13 @@ int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
 		return -r;
 	r = pthread_attr_setstacksize(&attr, STACK_SIZE);
 	if (!r)
+		r = keep_pace(&attr);
+	if (!r)
 		r = pthread_create(&thread, &attr, visit, &v);
+	if (r == EPERM) { /* no SCHED_FIFO for it: then as it comes */
+		pthread_attr_setinheritsched(&attr, PTHREAD_INHERIT_SCHED);
+		r = pthread_create(&thread, &attr, visit, &v);
+	}
 	pthread_attr_destroy(&attr);
 	if (r)
 		return -r;

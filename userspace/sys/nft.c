@@ -82,7 +82,8 @@ int sc_nft_open(struct sc_nft **out, int netns_fd, const char *table, struct sc_
 	r = sc_nft_socket_open(&nft->socket, netns_fd);
 	if (r < 0)
 		return sc_diag_set(diag, r, 0, 0, "netlink to nf_tables: %s", strerror(-r));
-	r = rehearse(nft, diag);
+	/* Modules are for all namespaces alike. */
+	r = netns_fd < 0 ? rehearse(nft, diag) : 0;
 	if (r < 0)
 		return r;
 	*out = SC_TAKE_PTR(nft);
@@ -108,7 +109,6 @@ void sc_nft_close(struct sc_nft **nft)
 struct read_back {
 	uint32_t first;        /* sequence number of the first question */
 	uint32_t n_come, n_go; /* so many shall be there; after these, so many not */
-	const struct sc_nft_changes *changes;
 	uint32_t found, absent, generation;
 };
 
@@ -143,7 +143,7 @@ static int read_back_few(struct sc_nft *nft)
 {
 	const struct sc_nft_changes *c = &nft->changes;
 	struct sc_nft_batch *b = &nft->batch;
-	struct read_back rb = {.first = b->next, .changes = c};
+	struct read_back rb = {.first = b->next};
 	struct sc_nft_reply reply = {.what = SC_NFT_QUESTIONS, .take = take_read_back, .arg = &rb};
 
 	sc_nft_batch_reset(b);

@@ -82,8 +82,9 @@ struct sc_nft;
 /*
  * Opens the door to nf_tables in the network namespace of the descriptor netns_fd (of
  * /proc/PID/ns/net; not kept), or with -1 in the caller's own, for the table `inet NAME` of at most
- * SC_NFT_TABLE_TEXT_MAX - 1 bytes. Asks the kernel in a dry run for each expression that will be
- * needed, so that its modules are loaded now and not at the first cut. Makes no table.
+ * SC_NFT_TABLE_TEXT_MAX - 1 bytes. In the caller's own it asks the kernel in a dry run for each
+ * expression that will be needed, so that its modules are loaded now and not at the first cut: to
+ * be done once before others are opened. Makes no table.
  *
  * 0 and *out, the caller's (sc_nft_close); -EOPNOTSUPP when the kernel lacks something, with what
  * and the remedy in diag; -EPERM without CAP_NET_ADMIN (and CAP_SYS_ADMIN for another namespace).
