@@ -4,6 +4,8 @@
 
 #include "kit.h"
 
+#include "base/str.h"
+
 #include <sys/wait.h>
 
 TestSuite(gate_births, .init = gate_init, .fini = gate_fini, .timeout = 600);
@@ -109,9 +111,9 @@ Test(gate_births, globs_are_replaced_as_a_whole)
 	char a[SC_SANDBOX_PATH_MAX], b[SC_SANDBOX_PATH_MAX], c[SC_SANDBOX_PATH_MAX];
 	const char *first[] = {a, b}, *second[] = {b, c};
 
-	strcpy(a, gate_path("a"));
-	strcpy(b, gate_path("b*"));
-	strcpy(c, gate_path("c"));
+	sc_strcopy(a, sizeof(a), gate_path("a"));
+	sc_strcopy(b, sizeof(b), gate_path("b*"));
+	sc_strcopy(c, sizeof(c), gate_path("c"));
 	cr_expect_eq(sc_gate_set_globs(kit_gate.gate, 1, first, 2), -EINVAL, "it does not stand");
 	gate_cut(1, SC_GATE_DROP);
 	cr_expect_eq(sc_gate_set_globs(kit_gate.gate, 1, first, 2), 2);
