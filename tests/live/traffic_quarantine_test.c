@@ -247,7 +247,7 @@ Test(traffic_quarantine, shorthands_cut_and_release_by_name_and_by_path)
 	snprintf(line, sizeof(line), "unquarantine %s --operator tester", sc_kit_path("free"));
 	sc_kit_expect(line, 0, "");
 	sc_traffic_expect_open(&free_peer);
-	sc_kit_expect("quarantine acne --reason test --operator tester", 1, "did you mean acme?");
+	sc_kit_expect("quarantine acne --reason test --operator tester", 1, "there is acme");
 	sc_kit_expect("disarm --reason test --operator tester", 0, "");
 	sc_kit_expect("quarantine acme --reason test --operator tester", 4, "disarmed");
 	sc_traffic_expect_open(&member);
