@@ -142,7 +142,6 @@ void sc_components_target_removed(struct sc_engine *e, uint32_t slot)
 			    was_topmost(e, s->set.watch[i].group, slot))
 				add(&s->set.watch[i].gone, &grown);
 	}
-	s->seen[slot] = (struct sc_component_seen){0};
 }
 
 /* --- a tick --- */

@@ -157,15 +157,16 @@ static void notice_lost_cut(struct sc_engine *e, struct sc_component_watch *w)
 		sc_component_note_error(w, "%s", fire->error);
 }
 
-/* A cut in the name of the breaker that it does not want: `fire breaker:NAME` is an order. */
-static void notice_strange_cut(struct sc_engine *e, struct sc_component_watch *w)
+static bool is_by_itself(const struct sc_isolation *cut)
+{
+	return strcmp(cut->by, "auto") == 0;
+}
+
+/* A cut in the name of the breaker that a person fired: `fire breaker:NAME` is an order. */
+static void notice_order(struct sc_engine *e, struct sc_component_watch *w)
 {
 	struct sc_breaker_transition t;
 
-	if (strcmp(w->cut->by, "auto") == 0) {
-		sc_component_hold(e, w, SC_PRINCIPAL_AGENT ": its breaker is not open");
-		return;
-	}
 	if (sc_breaker_order(&w->breaker, &w->spec, SC_BREAKER_ORDER_FORCED_OPEN, e->now.boot_ns,
 			     &t))
 		sc_component_tell_transition(e, w, &t, w->cut->by, "fired by hand");
@@ -192,10 +193,10 @@ static void compare_with_world(struct sc_engine *e, struct sc_component_watch *w
 
 	if (w->is_restored)
 		notice_restart(e, w);
+	if (w->cut && !is_by_itself(w->cut))
+		notice_order(e, w);
 	wants_cut = sc_breaker_cut(&w->breaker, &w->spec) != SC_CUT_NONE;
 	w->is_cut_due = w->is_cut_due && wants_cut && !w->cut;
-	if (w->cut && !wants_cut)
-		notice_strange_cut(e, w);
 	if (!w->cut && wants_cut)
 		notice_lost_cut(e, w);
 	if (w->cut)
@@ -209,11 +210,16 @@ void sc_component_breaker_tick(struct sc_engine *e, struct sc_component_watch *w
 			       const struct sc_component_growth *grown)
 {
 	struct sc_breaker_look look;
+	bool was_trying;
 
 	compare_with_world(e, w);
+	was_trying = w->breaker.state == SC_BREAKER_HALF_OPEN;
 	look = look_of(e, w, grown);
 	step(e, w, &look);
-	sc_component_hold(e, w, SC_PRINCIPAL_AGENT ": recovered");
+	sc_component_hold(e, w,
+			  was_trying && w->breaker.state == SC_BREAKER_CLOSED
+				  ? SC_PRINCIPAL_AGENT ": recovered"
+				  : SC_PRINCIPAL_AGENT ": its breaker cuts no more");
 }
 
 /* --- beginning and end --- */

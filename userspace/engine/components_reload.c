@@ -182,17 +182,23 @@ static void keep(struct sc_component_watch *w, const struct sc_component_watch *
 	memcpy(w->failure_text, fresh.failure_text, sizeof(w->failure_text));
 }
 
-static void enter(struct sc_engine *e, struct sc_component_watch *w,
-		  struct sc_component_watches *old)
+static const struct sc_component_watch *find(const struct sc_component_watches *set,
+					     const char *name)
 {
-	struct sc_component_watch *before = NULL;
+	for (uint32_t i = 0; i < set->n; i++)
+		if (strcmp(set->watch[i].name, name) == 0)
+			return &set->watch[i];
+	return NULL;
+}
+
+static void enter(struct sc_engine *e, struct sc_component_watch *w,
+		  const struct sc_component_watches *old)
+{
+	const struct sc_component_watch *before = find(old, w->name);
 	int condition;
 
 	w->group = sc_group_ref(sc_group_find(e, SC_GROUP_COMPONENT, w->name));
 	SC_ASSERT(w->group);
-	for (uint32_t i = 0; i < old->n && !before; i++)
-		if (strcmp(old->watch[i].name, w->name) == 0)
-			before = &old->watch[i];
 	if (before && before->has_breaker == w->has_breaker)
 		keep(w, before);
 	else if (before)
@@ -206,13 +212,16 @@ static void enter(struct sc_engine *e, struct sc_component_watch *w,
 		sc_component_restore(e, w);
 }
 
-static bool has_breaker_still(const struct sc_component_watches *set,
-			      const struct sc_component_watch *old)
+/* The component, or its breaker, is declared no more. */
+static void leave(struct sc_engine *e, struct sc_component_watch *old,
+		  const struct sc_component_watches *fresh)
 {
-	for (uint32_t i = 0; i < set->n; i++)
-		if (strcmp(set->watch[i].name, old->name) == 0)
-			return set->watch[i].has_breaker;
-	return false;
+	const struct sc_component_watch *next = find(fresh, old->name);
+
+	if (old->has_breaker && !(next && next->has_breaker))
+		sc_component_give_up(e, old);
+	if (!next)
+		sc_component_tell_events(e, old, 0, 0, true);
 }
 
 void sc_components_swap(struct sc_engine *e, struct sc_component_watches *fresh)
@@ -221,8 +230,7 @@ void sc_components_swap(struct sc_engine *e, struct sc_component_watches *fresh)
 	struct sc_component_watches old = s->set;
 
 	for (uint32_t i = 0; i < old.n; i++)
-		if (old.watch[i].has_breaker && !has_breaker_still(fresh, &old.watch[i]))
-			sc_component_give_up(e, &old.watch[i]);
+		leave(e, &old.watch[i], fresh);
 	s->set = *fresh;
 	*fresh = (struct sc_component_watches){0};
 	for (uint32_t i = 0; i < s->set.n; i++)
