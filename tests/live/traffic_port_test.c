@@ -168,6 +168,61 @@ Test(traffic_port, a_cut_ends_also_where_its_processes_are_no_more)
 	port_expect_open(&bystander, SC_NET_POD);
 }
 
+Test(traffic_port, connections_end_also_of_processes_that_moved_out)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), below = sc_sandbox_mkdir(&sc_box, "a/below");
+	struct sc_peer peer = port_peer(below, SC_NET_HOST);
+	struct sc_cut_member m = port_member(a);
+
+	port_flow(&peer);
+	cr_assert_eq(sc_peer_join(&peer, sc_sandbox_mkdir(&sc_box, "free")), 0);
+	port_arm();
+	cr_expect_eq(port_set_one(0, SC_CUT_REFUSE_ALL, &m).flows_ended, 1);
+	port_set_one(0, SC_CUT_NONE, &m);
+}
+
+Test(traffic_port, a_release_leaves_the_other_cut_of_the_same_namespace)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_peer first = port_peer(a, SC_NET_POD), second = port_peer(b, SC_NET_POD);
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+
+	port_arm();
+	port_set_one(1, SC_CUT_REFUSE_ALL, &ma);
+	cr_expect_eq(port_set_one(2, SC_CUT_REFUSE_NEW, &mb).namespaces, 2);
+	port_set_one(1, SC_CUT_NONE, &ma);
+	port_expect_open(&first, SC_NET_POD);
+	cr_expect_str_eq(port_try(&second, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	port_set_one(2, SC_CUT_NONE, &mb);
+	cr_expect_not(port_has_table(SC_NET_POD));
+}
+
+Test(traffic_port, a_process_that_enters_a_namespace_of_another_cut_is_nobodys_doing)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_peer first = port_peer(a, SC_NET_POD), second;
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+	struct sc_cut cuts[] = {port_cut(1, SC_CUT_REFUSE_ALL, &ma, 1),
+				port_cut(2, SC_CUT_REFUSE_ALL, &mb, 1)};
+	struct sc_cut_audit seen;
+
+	port_arm();
+	port_set(&cuts[0]);
+	port_set(&cuts[1]);
+	cr_expect_eq(port_audit(cuts, 2, NULL).new_spaces, 0);
+	second = port_peer(b, SC_NET_POD);
+	seen = port_audit(cuts, 2, NULL);
+	cr_expect(seen.new_spaces == 1 && !seen.differs, "%s", seen.text);
+	port_delete_table(SC_NET_POD);
+	cr_expect(port_audit(cuts, 2, NULL).differs, "what was there is missing");
+	port_set(&cuts[0]);
+	port_set(&cuts[1]);
+	seen = port_audit(cuts, 2, NULL);
+	cr_expect(seen.new_spaces == 0 && !seen.differs, "%s", seen.text);
+	cr_expect_str_eq(port_try(&first, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	cr_expect_str_eq(port_try(&second, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+}
+
 Test(traffic_port, a_namespace_that_processes_enter_later_is_seen_and_cut)
 {
 	int a = sc_sandbox_mkdir(&sc_box, "a");
