@@ -386,11 +386,11 @@ struct sc_isolation *sc_isolation_place(struct sc_engine *e, const char *fire_id
 /* What the fire tells: group (NULL: the target alone), names, times. */
 void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fire,
 			     struct sc_group *group);
-/* A place with the cut filled, for a fire about to begin; NULL with why (size bytes). */
+/* A place with the cut filled, for a fire about to begin; NULL with why. */
 void sc_isolation_fill_cut(struct sc_engine *e, struct sc_isolation *iso); /* not while busy */
 struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
-					const struct sc_fire *fire, uint32_t slot, char *why,
-					size_t size);
+					const struct sc_fire *fire, uint32_t slot,
+					char why[static SC_ACTION_TEXT_MAX]);
 /* The fire has its outcome, or its run is back: the place stands, is set again, or is given up. */
 void sc_isolation_settle(struct sc_engine *e, struct sc_active *a);
 /* A fire refused before it acted. */

@@ -212,8 +212,8 @@ void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fir
 }
 
 struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
-					const struct sc_fire *fire, uint32_t slot, char *why,
-					size_t size)
+					const struct sc_fire *fire, uint32_t slot,
+					char why[static SC_ACTION_TEXT_MAX])
 {
 	const struct sc_action_spec *action = &c->spec->action;
 	struct sc_group *group = sc_isolation_group(e, action, fire->action, slot);
@@ -221,17 +221,19 @@ struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_con
 
 	sc_isolations_arm(e);
 	if (e->traffic_why[0]) {
-		sc_strcopy(why, size, e->traffic_why);
+		sc_strcopy(why, SC_ACTION_TEXT_MAX, e->traffic_why);
 		return NULL;
 	}
 	if (group && sc_group_members(e, group, NULL, 0) > SC_CUT_MEMBERS_MAX) {
-		snprintf(why, size, "%s has more than %d cgroups; name the ones above them",
-			 group->name, SC_CUT_MEMBERS_MAX);
+		snprintf(why, SC_ACTION_TEXT_MAX,
+			 "%s has more than %d cgroups; name the ones above them", group->name,
+			 SC_CUT_MEMBERS_MAX);
 		return NULL;
 	}
 	iso = sc_isolation_place(e, fire->id);
 	if (!iso) {
-		snprintf(why, size, "%d cuts stand already; release some", SC_ISOLATIONS_MAX);
+		snprintf(why, SC_ACTION_TEXT_MAX, "%d cuts stand already; release some",
+			 SC_ISOLATIONS_MAX);
 		return NULL;
 	}
 	sc_isolation_fill_place(iso, fire, group);
