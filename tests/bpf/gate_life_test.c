@@ -261,6 +261,26 @@ Test(gate_life, what_somebody_takes_away_is_seen_and_put_back)
 	}
 }
 
+/* As when an agent dies between the end of a cut and the removal of its entries. */
+Test(gate_life, an_entry_of_an_older_cut_with_the_number_holds_nothing)
+{
+	int web = gate_mkdir("web"), in = gate_udp(web, AF_INET), out = gate_udp(-1, AF_INET);
+	uint64_t id = sc_cgroup_id(web);
+	struct sc_gate_entry entry;
+	int map = bpf_obj_get(pin("gates"));
+
+	gate_cut_one(web, 1, SC_GATE_DROP);
+	cr_expect_not(gate_reaches(in, out));
+	cr_assert_eq(sc_gate_look(kit_gate.gate, id, &entry), 0);
+	entry.serial--;
+	cr_assert_eq(bpf_map_update_elem(map, &id, &entry, BPF_ANY), 0);
+	cr_expect(gate_reaches(in, out));
+	cr_expect_eq(sc_gate_look(kit_gate.gate, id, &entry), -ENOENT);
+	gate_put(web, 1);
+	cr_expect_not(gate_reaches(in, out), "put again, it is the new one's");
+	close(map);
+}
+
 /* Where paths differ from the kernel's. */
 static int open_in_cgroup_namespace(void *arg)
 {
