@@ -141,6 +141,43 @@ Test(nft, what_others_do_to_the_table_is_seen_and_repaired)
 	}
 }
 
+/* As nft(8) names a cgroup: below /sys/fs/cgroup. */
+static void add_element(const char *set, const char *cgroup, const char *verdict)
+{
+	char text[SC_SANDBOX_PATH_MAX + 1024];
+
+	snprintf(text, sizeof(text), "add element inet %s %s { \"%s/%s\" %s }", SC_NFTK_TABLE, set,
+		 sc_box.dir + strlen("/sys/fs/cgroup/"), cgroup, verdict);
+	free(sc_nftk_run((const char *const[]){"nft", text, "", NULL}));
+}
+
+Test(nft, elements_that_others_add_are_seen_and_taken_away)
+{
+	struct sc_nft_element e[] = {sc_nftk_cut(SC_NFTK_CUT, SC_NFT_DROP),
+				     sc_nftk_cut(SC_NFTK_INNER, SC_NFT_TRY)};
+	struct sc_nft_want w = sc_nftk_want(e, 2);
+	static const char *const deeds[][3] = {
+		{"try_in_3", "other", ": accept"},      {"try_in_3", "other", ": jump try_5"},
+		{"try_out_3", "other", ": goto try_5"}, {"drop_in_2", "other", ""},
+		{"drop_in_2", "cut/inner", ""},         {"try_in_3", "cut", ": jump refuse_all"},
+	};
+	_cleanup_free_ char *before = NULL;
+
+	if (strncmp(sc_box.dir, "/sys/fs/cgroup/", strlen("/sys/fs/cgroup/")) != 0)
+		cr_skip("nft(8) finds cgroups below /sys/fs/cgroup only");
+	sc_nftk_set(w);
+	before = sc_nftk_list();
+	for (size_t i = 0; i < SC_ARRAY_SIZE(deeds); i++) {
+		_cleanup_free_ char *after = NULL;
+
+		add_element(deeds[i][0], deeds[i][1], deeds[i][2]);
+		cr_expect_str_not_empty(sc_nftk_compare(&w).text, "case %zu", i);
+		sc_nftk_set(w);
+		after = sc_nftk_list();
+		cr_expect_str_eq(before, after, "case %zu", i);
+	}
+}
+
 Test(nft, elements_that_are_missing_or_too_much_are_told_apart)
 {
 	struct sc_nft_element e[] = {sc_nftk_cut(SC_NFTK_CUT, SC_NFT_DROP),

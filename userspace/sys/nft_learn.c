@@ -162,8 +162,10 @@ static int take_rule(void *arg, const struct nlmsghdr *nlh, int error)
 	uint32_t number;
 	(void)error;
 
-	if (!chain)
-		return -EBADMSG;
+	if (!chain) {
+		damage(l, "a rule cannot be read");
+		return 0;
+	}
 	if (comment && sc_nft_try_parse(chain, &number) &&
 	    sc_nft_try_comment_parse(comment, &l->m->tries[number]))
 		(void)sc_nft_rule_counter(nlh, &l->m->tries[number].passed);
@@ -289,9 +291,13 @@ static int see(void *arg, const struct sc_nft_seen *seen)
 static int take_elements(void *arg, const struct nlmsghdr *nlh, int error)
 {
 	struct learner *l = arg;
+	int r = sc_nft_elements_parse(nlh, see, l);
 	(void)error;
 
-	return sc_nft_elements_parse(nlh, see, l);
+	if (r != -EBADMSG)
+		return r;
+	damage(l, "an element is not as we make it");
+	return 0;
 }
 
 static int ask_elements(struct learner *l, struct sc_diag *diag)
