@@ -3,9 +3,9 @@
  * What the gate costs traffic it does not cut, and how fast it is told: datagrams and a TCP stream
  * over loopback, in processor time, with an idle gate and with 1 and 1,000 cut groups, by turns of
  * a millisecond with the same between sockets that no gate supervises. Beside them, what the kernel
- * itself takes to call a program that does nothing. Then the time to open the gate, to put an entry,
- * to end a cut, and until the first packet is dropped. Prints one JSON object. Root; needs nothing
- * else.
+ * itself takes to call a program that does nothing. Then the time to open the gate, to put an
+ * entry, to end a cut, and until the first packet is dropped. Prints one JSON object. Root; needs
+ * nothing else.
  */
 #include "harness/harness.h"
 

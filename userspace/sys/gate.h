@@ -48,8 +48,8 @@ struct sc_gate;
  * Loads the programs, attaches and pins them; some 150 ms. What a predecessor left pinned is taken
  * over with all it holds: its programs are replaced in place, so there is no instant without a
  * gate. One that supervised another root is moved to this one. 0, or -errno with reason
- * (SC_GATE_REASON_MAX bytes, never NULL); *out is untouched then, and what a predecessor holds stays
- * held.
+ * (SC_GATE_REASON_MAX bytes, never NULL); *out is untouched then, and what a predecessor holds
+ * stays held.
  */
 int sc_gate_open(struct sc_gate **out, const struct sc_gate_options *options, char *reason);
 
