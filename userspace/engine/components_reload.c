@@ -3,6 +3,7 @@
 #include "engine/components_impl.h"
 
 #include "base/io.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -191,6 +192,15 @@ static const struct sc_component_watch *find(const struct sc_component_watches *
 	return NULL;
 }
 
+/* It goes through its states all the same: an unexpected exit is a failure too. */
+static void warn_of_blindness(const struct sc_engine *e, const struct sc_component_watch *w)
+{
+	if (!w->failure && !(e->ports->kernel.features & SC_FEATURE_BIT(SC_FEATURE_TCP)))
+		sc_log_warning("component %s: its breaker sees no connections on this host, the "
+			       "signals of tcp are unknown; only unexpected exits open it",
+			       w->name);
+}
+
 static void enter(struct sc_engine *e, struct sc_component_watch *w,
 		  const struct sc_component_watches *old)
 {
@@ -208,8 +218,10 @@ static void enter(struct sc_engine *e, struct sc_component_watch *w,
 		return;
 	condition = sc_conditions_find(e->set, w->condition_id);
 	w->spec.live = condition >= 0 && sc_conditions_get(e->set, (size_t)condition)->live;
-	if (!before || !before->has_breaker)
-		sc_component_restore(e, w);
+	if (before && before->has_breaker)
+		return;
+	sc_component_restore(e, w);
+	warn_of_blindness(e, w);
 }
 
 /* The component, or its breaker, is declared no more. */
