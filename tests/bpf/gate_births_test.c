@@ -152,6 +152,29 @@ Test(gate_births, of_several_globs_the_strongest_cut_decides)
 	}
 }
 
+Test(gate_births, cuts_with_the_same_glob_may_change_their_modes_in_any_order)
+{
+	static const struct {
+		enum sc_gate_mode first, second;
+		bool passes;
+	} steps[] = {
+		{SC_GATE_NEW, SC_GATE_NEW, true},   {SC_GATE_DROP, SC_GATE_NEW, false},
+		{SC_GATE_DROP, SC_GATE_ALL, false}, {SC_GATE_NEW, SC_GATE_ALL, false},
+		{SC_GATE_NEW, SC_GATE_TRY, true},   {SC_GATE_NEW, SC_GATE_DROP, false},
+	};
+	int out = gate_udp(-1, AF_INET);
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(steps); i++) {
+		gate_cut(1, steps[i].first);
+		gate_cut(2, steps[i].second);
+		if (i == 0) {
+			gate_glob(1, gate_path("web"));
+			gate_glob(2, gate_path("web"));
+		}
+		cr_expect_eq(newborn_sends("web", out), steps[i].passes, "step %zu", i);
+	}
+}
+
 Test(gate_births, what_a_tenant_makes_inside_its_group_takes_no_room)
 {
 	int t = gate_mkdir("t"), out = gate_udp(-1, AF_INET);

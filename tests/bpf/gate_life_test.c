@@ -261,6 +261,25 @@ Test(gate_life, what_somebody_takes_away_is_seen_and_put_back)
 	}
 }
 
+Test(gate_life, a_gate_of_another_root_is_moved_with_what_it_holds)
+{
+	int web = gate_mkdir("web"), db = gate_mkdir("db"), out = gate_udp(-1, AF_INET);
+	int from_web = gate_udp(web, AF_INET), from_db = gate_udp(db, AF_INET);
+	struct sc_gate_options o = {.root_fd = web, .pin_dir = kit_gate.pin_dir};
+	char reason[SC_GATE_REASON_MAX];
+
+	sc_gate_close(&kit_gate.gate);
+	cr_assert_eq(sc_gate_open(&kit_gate.gate, &o, reason), 0, "%s", reason);
+	gate_cut_one(web, 1, SC_GATE_DROP);
+	gate_put(db, 1);
+	cr_expect_not(gate_reaches(from_web, out));
+	cr_expect(gate_reaches(from_db, out), "outside of what it supervises");
+	sc_gate_close(&kit_gate.gate);
+	gate_open();
+	cr_expect_not(gate_reaches(from_web, out));
+	cr_expect_not(gate_reaches(from_db, out));
+}
+
 /* As when an agent dies between the end of a cut and the removal of its entries. */
 Test(gate_life, an_entry_of_an_older_cut_with_the_number_holds_nothing)
 {
