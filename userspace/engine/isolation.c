@@ -284,6 +284,8 @@ int sc_isolation_release(struct sc_engine *e, struct sc_isolation *iso, const ch
 		return -EBUSY;
 	iso->is_release_due = false;
 	iso->cut.mode = SC_CUT_NONE;
+	iso->cut.globs = NULL; /* a reload may have freed them since they were computed */
+	iso->cut.n_globs = 0;
 	change(e, iso, true);
 	return 0;
 }
