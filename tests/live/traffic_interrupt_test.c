@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent is killed in the middle of cutting, and in the middle of giving back. */
+/* In the middle of cutting and of giving back the agent is killed, and the tenant makes cgroups. */
 #include "live/traffic_kit.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 TestSuite(traffic_interrupt, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 240);
 
@@ -94,4 +97,57 @@ Test(traffic_interrupt, what_a_killed_agent_had_begun_is_finished_or_never_was)
 	cr_expect_str_eq(rules, "", "left: %s", rules);
 	cr_expect_eq(sc_traffic_attached(), 0);
 	cr_expect_eq(sc_traffic_pins(), 0);
+}
+
+#define CHURNED_MAX 400
+
+/* Makes cgroup after cgroup of the tenant; from each a first packet goes out, and another one from
+ * an older one. */
+static int churn(void *arg)
+{
+	const char *to = sc_net_address(SC_NET_OUTSIDE, SC_NET_HOST, AF_INET);
+	int host = sc_traffic_net.space[SC_NET_HOST], fds[CHURNED_MAX];
+
+	(void)arg;
+	for (int i = 0; i < CHURNED_MAX; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "acme-%d", i);
+		if (mkdirat(sc_kit.root_fd, name, 0755))
+			return 1;
+		fds[i] = openat(sc_kit.root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		sc_net_shot(fds[i], host, to, SC_TRAFFIC_SINK_PORT);
+		sc_net_shot(fds[i / 2], host, to, SC_TRAFFIC_SINK_PORT);
+	}
+	return 0;
+}
+
+static bool has_arrived(void *arg)
+{
+	return sc_traffic_arrived(&sc_traffic_world) > *(long *)arg;
+}
+
+/* One that is made just while its tenant is being cut is in the cut as well. */
+Test(traffic_interrupt, tenant_that_makes_cgroups_all_the_time_is_cut_with_all_of_them)
+{
+	pid_t churner;
+	long begin, cut;
+	int status = 0;
+
+	sc_kit_mkdir("acme");
+	sc_traffic_start("");
+	begin = sc_traffic_arrived(&sc_traffic_world);
+	churner = sc_helper_call(sc_kit.agent_fd, churn, NULL);
+	cr_assert_gt(churner, 0);
+	begin += 20;
+	cr_assert_eq(sc_wait_until(has_arrived, &begin, SC_KIT_EVENT_MS), 0);
+	sc_traffic_fire("cut");
+	sc_kit_wait_ticks(2);
+	cut = sc_traffic_arrived(&sc_traffic_world);
+	cr_assert_eq(sc_wait_child(churner, &status, SC_KIT_EVENT_MS), 0);
+	cr_expect_eq(status, 0);
+	cr_expect_eq(sc_traffic_arrived(&sc_traffic_world), cut, "%ld packets of it went out",
+		     sc_traffic_arrived(&sc_traffic_world) - cut);
+	cr_expect_lt(cut - begin, 2 * CHURNED_MAX - 100, "it was over before the cut");
+	fprintf(stderr, "%ld packets before the cut held\n", cut - begin + 20);
 }
