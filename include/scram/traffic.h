@@ -56,6 +56,9 @@ struct sc_cut {
 	/* Which cgroups made later belong to it: globs of paths as in /proc/PID/cgroup. */
 	const char *const *globs;
 	uint32_t n_globs;
+	/* Of a predecessor, and its group is declared no more: members and globs are not known, and
+	 * what the gate holds and takes in for it stays. */
+	bool is_kept;
 };
 
 /* What one step of setting a cut did; zeroed by the caller before the first, then added to. */

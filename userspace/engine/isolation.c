@@ -97,6 +97,8 @@ static uint32_t find_members(struct sc_engine *e, const struct sc_isolation *iso
 		n = sc_group_members(e, iso->group, slots, SC_CUT_MEMBERS_MAX);
 		return SC_MIN(n, (uint32_t)SC_CUT_MEMBERS_MAX);
 	}
+	if (iso->cut.is_kept)
+		return 0;
 	slots[0] = iso->slot;
 	return sc_targets_get(e->targets, iso->slot) &&
 	       strcmp(sc_targets_get(e->targets, iso->slot)->path, iso->lone_path) == 0;
@@ -129,6 +131,7 @@ void sc_isolation_fill_cut(struct sc_engine *e, struct sc_isolation *iso)
 {
 	SC_ASSERT(!iso->is_busy);
 	iso->cut.mode = iso->mode;
+	iso->cut.is_kept = iso->cut.is_kept && !iso->group;
 	iso->cut.globs = iso->group ? (const char *const *)iso->group->globs : iso->lone_globs;
 	iso->cut.n_globs = iso->group ? iso->group->n_globs : iso->lone_globs[0] != NULL;
 	fill_members(e, iso);
@@ -201,7 +204,8 @@ void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fir
 	iso->until_boot_ns = fire->expires_at_boot_ns;
 	iso->lone_id = fire->cgroup_id;
 	sc_strcopy(iso->lone_path, sizeof(iso->lone_path), fire->target);
-	iso->lone_globs[0] = strpbrk(iso->lone_path, "*?") ? NULL : iso->lone_path;
+	iso->lone_globs[0] = fire->group[0] || strpbrk(iso->lone_path, "*?") ? NULL
+									     : iso->lone_path;
 	sc_strcopy(iso->condition_id, sizeof(iso->condition_id), fire->condition_id);
 	sc_strcopy(iso->by, sizeof(iso->by), fire->fired_by);
 	sc_strcopy(iso->cut.fire_id, sizeof(iso->cut.fire_id), fire->id);

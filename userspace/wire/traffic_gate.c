@@ -145,7 +145,7 @@ int sc_traffic_set_gate(void *ctx, const struct sc_cut *cut, struct sc_cut_repor
 	if (r < 0)
 		return sc_traffic_fail(report, r, "gate: %s",
 				       r == -ENOSPC ? "no room for more cgroups" : strerror(-r));
-	if (cut->mode != SC_CUT_NONE)
+	if (cut->mode != SC_CUT_NONE && !cut->is_kept)
 		r = set_globs(gate, cut, report);
 	report->gate_end_ns = sc_mono_ns();
 	report->has_gate = cut->mode != SC_CUT_NONE && mended == 0;
