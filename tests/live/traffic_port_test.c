@@ -5,7 +5,10 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 TestSuite(traffic_port, .init = port_init, .fini = port_fini, .timeout = 60);
 
@@ -166,6 +169,39 @@ Test(traffic_port, a_cut_ends_also_where_its_processes_are_no_more)
 	port_set_one(0, SC_CUT_NONE, &m);
 	cr_expect_not(port_has_table(SC_NET_POD));
 	port_expect_open(&bystander, SC_NET_POD);
+}
+
+/* As ip-netns(8) does: it lives on without a process. */
+static void bind_space(enum sc_net_space space, const char *file)
+{
+	char from[32];
+	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", port_net.space[space]);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount(from, file, NULL, MS_BIND, NULL), 0);
+}
+
+Test(traffic_port, a_cut_ends_also_in_a_namespace_that_has_no_process_now)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a");
+	struct sc_peer pod = port_peer(a, SC_NET_POD);
+	struct sc_cut_member m = port_member(a);
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/the pod", sc_box.tmp);
+	bind_space(SC_NET_POD, file);
+	port_arm();
+	port_set_one(0, SC_CUT_REFUSE_ALL, &m);
+	sc_peer_end(&pod);
+	cr_assert(port_has_table(SC_NET_POD));
+	port_set_one(0, SC_CUT_NONE, &m);
+	cr_expect_not(port_has_table(SC_NET_POD), "it would refuse whoever comes back");
+	pod = port_peer(a, SC_NET_POD);
+	port_expect_open(&pod, SC_NET_POD);
 }
 
 Test(traffic_port, connections_end_also_of_processes_that_moved_out)

@@ -51,6 +51,8 @@ int sc_netns_open(pid_t pid, uint64_t inode)
 	char path[NS_PATH_MAX];
 	struct stat st;
 
+	if (pid == 0)
+		return sc_netns_open_mounted(inode);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -128,12 +130,8 @@ void sc_netns_list_init(struct sc_netns_list *list)
 	list->is_all = true;
 }
 
-static void list_add(struct sc_netns_list *list, pid_t pid)
+void sc_netns_list_add(struct sc_netns_list *list, uint64_t inode, pid_t pid)
 {
-	uint64_t inode;
-
-	if (sc_netns_of(pid, &inode) < 0)
-		return;
 	for (uint32_t i = 0; i < list->n; i++)
 		if (list->found[i].inode == inode)
 			return;
@@ -141,6 +139,14 @@ static void list_add(struct sc_netns_list *list, pid_t pid)
 		list->is_all = false;
 	else
 		list->found[list->n++] = (struct sc_netns_found){inode, pid};
+}
+
+static void add_process(struct sc_netns_list *list, pid_t pid)
+{
+	uint64_t inode;
+
+	if (sc_netns_of(pid, &inode) == 0)
+		sc_netns_list_add(list, inode, pid);
 }
 
 int sc_netns_list_cgroup(struct sc_netns_list *list, int cgroup_fd)
@@ -152,7 +158,7 @@ int sc_netns_list_cgroup(struct sc_netns_list *list, int cgroup_fd)
 		return n;
 	list->is_all = list->is_all && is_all;
 	for (int i = 0; i < n; i++)
-		list_add(list, list->pids[i]);
+		add_process(list, list->pids[i]);
 	return 0;
 }
 
@@ -174,7 +180,7 @@ int sc_netns_list_host(struct sc_netns_list *list)
 		long pid = strtol(d->d_name, &end, 10);
 
 		if (pid > 0 && pid <= INT_MAX && !*end)
-			list_add(list, (pid_t)pid);
+			add_process(list, (pid_t)pid);
 	}
-	return 0;
+	return sc_netns_list_mounted(list);
 }
