@@ -2,7 +2,8 @@
 /*
  * What the gate costs traffic it does not cut, and how fast it is told: datagrams and a TCP stream
  * over loopback, in processor time, with an idle gate and with 1 and 1,000 cut groups, by turns of
- * a millisecond with the same between sockets that no gate supervises. Beside them, what the kernel
+ * a millisecond with the same between sockets that no gate supervises; and the throughput of a
+ * stream between two processes. Beside them, what the kernel
  * itself takes to call a program that does nothing. Then the time to open the gate, to put an
  * entry, to end a cut, and until the first packet is dropped. Prints one JSON object. Root; needs
  * nothing else.
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -27,12 +29,13 @@
 #define DATAGRAMS    400
 #define STREAM_BYTES (8 << 20)
 #define CHUNK        (64 << 10)
+#define FLOW_BYTES   (64 << 20)
 #define PUTS         10000
 #define GROUPS       1000
 
 /* Sockets of one cgroup. */
 struct side {
-	int udp, stream[2];
+	int udp, stream[2], flow[2];
 };
 
 struct bench {
@@ -127,19 +130,48 @@ static double stream_ns(const int stream[2])
 	return (cpu_ns() - begin) / (STREAM_BYTES >> 20);
 }
 
-static int connect_pair(int stream[2])
+/* What two processes on two processors move by the clock, as iperf measures it. */
+static double flow_ns(const int flow[2])
+{
+	static char chunk[2 * CHUNK];
+	uint64_t begin = sc_mono_ns();
+
+	for (size_t moved = 0; moved < FLOW_BYTES; moved += sizeof(chunk))
+		if (send(flow[0], chunk, sizeof(chunk), 0) != sizeof(chunk))
+			return -1;
+	return (double)(sc_mono_ns() - begin);
+}
+
+/* Takes what both sides send, to its end. */
+static int drain(void *arg)
+{
+	static char chunk[2 * CHUNK];
+	struct bench *b = arg;
+	struct pollfd fds[2] = {{.fd = b->free.flow[1], .events = POLLIN},
+				{.fd = b->gated.flow[1], .events = POLLIN}};
+
+	for (;;) {
+		if (poll(fds, SC_ARRAY_SIZE(fds), -1) < 0)
+			return 1;
+		for (size_t i = 0; i < SC_ARRAY_SIZE(fds); i++)
+			if (fds[i].revents && recv(fds[i].fd, chunk, sizeof(chunk), 0) <= 0)
+				return 0;
+	}
+}
+
+/* room: of both buffers; 0 lets the kernel tune them. */
+static int connect_pair(int stream[2], int room)
 {
 	struct sockaddr_in at = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	socklen_t size = sizeof(at);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 4 * CHUNK;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	stream[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* Fixed: what the kernel tunes by itself differs from one connection to the next. */
-	if (setsockopt(stream[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) ||
-	    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)))
+	if (room && (setsockopt(stream[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) ||
+		     setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room))))
 		return -errno;
 	if (bind(listener, (struct sockaddr *)&at, size) || listen(listener, 1) ||
 	    getsockname(listener, (struct sockaddr *)&at, &size) ||
@@ -167,7 +199,9 @@ static int make_sockets(struct side *side, int cgroup_fd)
 	    getsockname(side->udp, (struct sockaddr *)&at, &size) ||
 	    connect(side->udp, (struct sockaddr *)&at, size))
 		return -errno;
-	return connect_pair(side->stream);
+	/* Fixed: what the kernel tunes by itself differs from one connection to the next. */
+	err = connect_pair(side->stream, 4 * CHUNK);
+	return err ? err : connect_pair(side->flow, 0);
 }
 
 enum setting { SET_NONE, SET_EMPTY, SET_IDLE, SET_ONE, SET_MANY, SET_COUNT };
@@ -207,7 +241,7 @@ static int attach_empty(const struct bench *b, int links[2])
 }
 
 struct losses {
-	double datagrams[PASSES * TURNS], streams[PASSES * TURNS];
+	double datagrams[PASSES * TURNS], streams[PASSES * TURNS], flows[PASSES * TURNS];
 	unsigned int n;
 };
 
@@ -219,6 +253,8 @@ static void take_turns(const struct bench *b, struct losses *l)
 		l->datagrams[l->n] = datagram_ns(b->gated.udp) / free_ns;
 		free_ns = stream_ns(b->free.stream);
 		l->streams[l->n] = stream_ns(b->gated.stream) / free_ns;
+		free_ns = flow_ns(b->free.flow);
+		l->flows[l->n] = flow_ns(b->gated.flow) / free_ns;
 	}
 }
 
@@ -254,9 +290,10 @@ static int measure_traffic(const struct bench *b)
 		struct losses *l = &losses[s];
 
 		printf("  \"%s\": {\"datagram_loss_percent\": %.2f, "
-		       "\"stream_loss_percent\": %.2f},\n",
+		       "\"stream_loss_percent\": %.2f, \"throughput_loss_percent\": %.2f},\n",
 		       settings[s].name, (quantile(l->datagrams, l->n, 0.5) - 1) * 100,
-		       (quantile(l->streams, l->n, 0.5) - 1) * 100);
+		       (quantile(l->streams, l->n, 0.5) - 1) * 100,
+		       (1 - 1 / quantile(l->flows, l->n, 0.5)) * 100);
 	}
 	printf("  \"datagram_ns\": %.0f,\n  \"stream_us_per_mib\": %.1f,\n",
 	       datagram_ns(b->free.udp), stream_ns(b->free.stream) / 1e3);
@@ -335,6 +372,8 @@ static int run_inside(void *arg)
 		err = make_sockets(&b->gated, sc_sandbox_mkdir(&b->box, "gated/a/b"));
 	if (err)
 		return die("sockets", err);
+	if (sc_helper_call(-1, drain, b) < 0)
+		return die("drain", -ECHILD);
 	printf("{\n");
 	err = measure_traffic(b);
 	if (!err)
