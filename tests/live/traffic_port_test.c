@@ -128,9 +128,14 @@ Test(traffic_port, of_two_cuts_the_stronger_holds_and_its_release_leaves_the_wea
 	struct sc_peer member = port_peer(a, SC_NET_HOST);
 	struct sc_cut_member m = port_member(a);
 
+	struct sc_cut weaker = port_cut(1, SC_CUT_REFUSE_NEW, &m, 1);
+	struct sc_cut_audit seen;
+
 	port_arm();
-	port_set_one(1, SC_CUT_REFUSE_NEW, &m);
+	port_set(&weaker);
 	port_set_one(2, SC_CUT_DROP, &m);
+	seen = port_audit(&weaker, 1, NULL);
+	cr_expect_not(seen.differs, "of the stronger one nothing was told: %s", seen.text);
 	cr_expect_str_neq(port_try(&member, "udp", SC_NET_HOST, PORT_HELD_MS), "ok");
 	cr_expect(port.ops->is_gated(port.ctx, 1, m.cgroup_id), "the stronger holds it for both");
 	port_set_one(2, SC_CUT_NONE, &m);

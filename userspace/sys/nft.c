@@ -243,6 +243,12 @@ int sc_nft_set(struct sc_nft *nft, const struct sc_nft_want *want, struct sc_dia
 	return r < 0 ? r : sc_diag_set(diag, -EBUSY, 0, 0, "nf_tables is changed faster than read");
 }
 
+/* More is there than shall be: something where there should be nothing, or a stronger verdict. */
+static bool is_beyond(const struct sc_nft_change *c)
+{
+	return c->was && (!c->is || c->was->verdict < c->is->verdict);
+}
+
 int sc_nft_compare(struct sc_nft *nft, const struct sc_nft_want *want, struct sc_nft_counts *counts,
 		   struct sc_nft_audit *audit, struct sc_diag *diag)
 {
@@ -259,8 +265,10 @@ int sc_nft_compare(struct sc_nft *nft, const struct sc_nft_want *want, struct sc
 	audit->has_table = nft->now.has_table;
 	audit->is_damaged = nft->now.has_table && (nft->now.is_damaged || c->has_structure);
 	for (uint32_t i = 0; i < c->n; i++) {
-		audit->missing += c->list[i].is != NULL;
-		audit->foreign += c->list[i].is == NULL;
+		bool is_foreign = is_beyond(&c->list[i]);
+
+		audit->missing += !is_foreign;
+		audit->foreign += is_foreign;
 	}
 	if (!audit->has_table)
 		snprintf(audit->text, sizeof(audit->text), "there is no table");

@@ -71,9 +71,9 @@ struct sc_nft_counts {
 /* How the rules differ from what shall be there. */
 struct sc_nft_audit {
 	bool has_table;
-	bool is_damaged;             /* chains, rules or maps are not as we make them */
-	uint32_t missing;            /* elements that are not there, or with another verdict */
-	uint32_t foreign;            /* elements that are too much */
+	bool is_damaged;  /* chains, rules or maps are not as we make them */
+	uint32_t missing; /* elements that are not there, or with a weaker or another verdict */
+	uint32_t foreign; /* elements that are too much, or with a stronger verdict */
 	char text[SC_DIAG_TEXT_MAX]; /* the first difference, for people; empty = none */
 };
 

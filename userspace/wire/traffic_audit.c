@@ -47,6 +47,15 @@ static void note(struct sc_cut_audit *out, const char *where, const char *what)
 	sc_str_addf(&s, "%s: %s", where, what);
 }
 
+/* One of the cuts that were not handed may hold the cgroup as hard, or harder. */
+static bool is_held_by(const struct sc_gate *gate, const struct sc_cut_entry *entry,
+		       const struct sc_gate_entry *there)
+{
+	return there->cut == entry->number ||
+	       sc_gate_cut(gate, there->cut)->mode >= (uint32_t)entry->mode;
+}
+_Static_assert((int)SC_GATE_DROP == (int)SC_CUT_DROP, "both order modes alike");
+
 static int audit_gate(struct sc_traffic_wire *w, const struct sc_gate *gate,
 		      struct sc_cut_audit *out)
 {
@@ -66,7 +75,7 @@ static int audit_gate(struct sc_traffic_wire *w, const struct sc_gate *gate,
 		char what[48];
 
 		r = sc_gate_look(gate, a->entries[i].cgroup_id, &entry);
-		if (r == 0 && entry.cut == a->entries[i].number)
+		if (r == 0 && is_held_by(gate, &a->entries[i], &entry))
 			continue;
 		if (r < 0 && r != -ENOENT)
 			return r;
