@@ -213,6 +213,30 @@ Test(traffic_port_life, what_an_agent_leaves_cut_stays_so_and_the_next_one_takes
 	cr_expect_not(port_has_table(SC_NET_POD));
 }
 
+Test(traffic_port_life, what_stands_pinned_is_released_also_where_the_gate_cannot_be_loaded)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a");
+	struct sc_peer peer = port_peer(a, SC_NET_HOST);
+	struct sc_cut_member m = port_member(a);
+	struct sc_cut cut = port_cut(7, SC_CUT_NONE, &m, 1);
+	struct sc_cut_report report = {0};
+
+	port_arm();
+	port_set_one(7, SC_CUT_DROP, &m);
+	port_set_one(8, SC_CUT_REFUSE_NEW, &m);
+	sc_traffic_wire_close(&port);
+	port_open();
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "%s", report.text);
+	cr_expect_neq(port_pins(), 0, "the other cut stands");
+	cut.number = 8;
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "%s", report.text);
+	cr_expect_eq(port_pins(), 0);
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "harmless when repeated");
+	port_arm();
+	port_set_one(8, SC_CUT_NONE, &m);
+	port_expect_open(&peer, SC_NET_HOST);
+}
+
 Test(traffic_port_life, a_table_left_where_no_member_lives_any_more_is_found_and_removed)
 {
 	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
