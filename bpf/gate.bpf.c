@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The gate: what of a cut cgroup's packets passes, and which cut a new cgroup is born into. Attached
- * to the supervised root, so that no one below it can take the programs away.
+ * The gate: what of a cut cgroup's packets passes, and which cut a new cgroup is born into. It is
+ * attached to the supervised root, so that no one below it can take the programs away.
  */
 #include "gate.bpf.h"
 

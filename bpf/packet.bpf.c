@@ -45,5 +45,7 @@ int BPF_PROG(packet_create, int family, int type, int protocol, int kern, int be
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(packet_send, struct socket *sock, struct msghdr *msg, int size, int before)
 {
-	return before ? before : refusal(sock->sk->__sk_common.skc_family);
+	struct sock *sk = sock->sk;
+
+	return before || !sk ? before : refusal(sk->__sk_common.skc_family);
 }

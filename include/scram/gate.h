@@ -22,7 +22,7 @@
 #define SC_GATE_GLOBS_MAX   4096  /* patterns of all cuts together */
 #define SC_GATE_PEERS_MAX   8192  /* remote ends remembered; the least recently seen goes first */
 #define SC_GATE_LEVELS      32    /* depth of a cgroup with an entry is below this */
-#define SC_GATE_NAME_MAX    136
+#define SC_GATE_NAME_MAX    144
 #define SC_GATE_FIRE_MAX    40
 /* The longest path that is compared, its NUL included; of a longer one, its beginning. */
 #define SC_GATE_PATH_MAX 248

@@ -35,7 +35,7 @@ static inline const char *sc_cut_mode_name(enum sc_cut_mode mode)
 #define SC_CUTS_MAX        1024 /* at one time on a host; the number of a cut is below this */
 #define SC_CUT_MEMBERS_MAX 1024 /* topmost cgroups of one cut */
 #define SC_CUT_GLOBS_MAX   64
-#define SC_CUT_NAME_MAX    136 /* "tenant acme", "component checkout", "cgroup /a/b" */
+#define SC_CUT_NAME_MAX    144 /* "tenant acme", "component checkout", "cgroup /a/b" */
 #define SC_CUT_TEXT_MAX    256
 
 struct sc_cut_member {
@@ -56,6 +56,9 @@ struct sc_cut {
 	/* Which cgroups made later belong to it: globs of paths as in /proc/PID/cgroup. */
 	const char *const *globs;
 	uint32_t n_globs;
+	/* Of a predecessor, and its group is declared no more: members and globs are not known, and
+	 * what the gate holds and takes in for it stays. */
+	bool is_kept;
 };
 
 /* What one step of setting a cut did; zeroed by the caller before the first, then added to. */

@@ -4,6 +4,8 @@
 
 #include "kit.h"
 
+#include "base/str.h"
+
 #include <sys/wait.h>
 
 TestSuite(gate_births, .init = gate_init, .fini = gate_fini, .timeout = 600);
@@ -109,9 +111,9 @@ Test(gate_births, globs_are_replaced_as_a_whole)
 	char a[SC_SANDBOX_PATH_MAX], b[SC_SANDBOX_PATH_MAX], c[SC_SANDBOX_PATH_MAX];
 	const char *first[] = {a, b}, *second[] = {b, c};
 
-	strcpy(a, gate_path("a"));
-	strcpy(b, gate_path("b*"));
-	strcpy(c, gate_path("c"));
+	sc_strcopy(a, sizeof(a), gate_path("a"));
+	sc_strcopy(b, sizeof(b), gate_path("b*"));
+	sc_strcopy(c, sizeof(c), gate_path("c"));
 	cr_expect_eq(sc_gate_set_globs(kit_gate.gate, 1, first, 2), -EINVAL, "it does not stand");
 	gate_cut(1, SC_GATE_DROP);
 	cr_expect_eq(sc_gate_set_globs(kit_gate.gate, 1, first, 2), 2);
@@ -147,6 +149,29 @@ Test(gate_births, of_several_globs_the_strongest_cut_decides)
 		gate_cut(strong, SC_GATE_NONE);
 		cr_expect(newborn_sends("web", out), "row %zu, released", i);
 		gate_cut(weak, SC_GATE_NONE);
+	}
+}
+
+Test(gate_births, cuts_with_the_same_glob_may_change_their_modes_in_any_order)
+{
+	static const struct {
+		enum sc_gate_mode first, second;
+		bool passes;
+	} steps[] = {
+		{SC_GATE_NEW, SC_GATE_NEW, true},   {SC_GATE_DROP, SC_GATE_NEW, false},
+		{SC_GATE_DROP, SC_GATE_ALL, false}, {SC_GATE_NEW, SC_GATE_ALL, false},
+		{SC_GATE_NEW, SC_GATE_TRY, true},   {SC_GATE_NEW, SC_GATE_DROP, false},
+	};
+	int out = gate_udp(-1, AF_INET);
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(steps); i++) {
+		gate_cut(1, steps[i].first);
+		gate_cut(2, steps[i].second);
+		if (i == 0) {
+			gate_glob(1, gate_path("web"));
+			gate_glob(2, gate_path("web"));
+		}
+		cr_expect_eq(newborn_sends("web", out), steps[i].passes, "step %zu", i);
 	}
 }
 

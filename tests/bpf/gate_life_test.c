@@ -3,10 +3,13 @@
  * somebody takes it away. */
 #include "gate_kit.h"
 
+#include "kit.h"
+
 #include "base/io.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -256,6 +259,108 @@ Test(gate_life, what_somebody_takes_away_is_seen_and_put_back)
 		gate_open();
 		cr_expect_not(gate_reaches(in, out), "%s", rows[i].name);
 	}
+}
+
+Test(gate_life, a_gate_of_another_root_is_moved_with_what_it_holds)
+{
+	int web = gate_mkdir("web"), db = gate_mkdir("db"), out = gate_udp(-1, AF_INET);
+	int from_web = gate_udp(web, AF_INET), from_db = gate_udp(db, AF_INET);
+	struct sc_gate_options o = {.root_fd = web, .pin_dir = kit_gate.pin_dir};
+	char reason[SC_GATE_REASON_MAX];
+
+	sc_gate_close(&kit_gate.gate);
+	cr_assert_eq(sc_gate_open(&kit_gate.gate, &o, reason), 0, "%s", reason);
+	gate_cut_one(web, 1, SC_GATE_DROP);
+	gate_put(db, 1);
+	cr_expect_not(gate_reaches(from_web, out));
+	cr_expect(gate_reaches(from_db, out), "outside of what it supervises");
+	sc_gate_close(&kit_gate.gate);
+	gate_open();
+	cr_expect_not(gate_reaches(from_web, out));
+	cr_expect_not(gate_reaches(from_db, out));
+}
+
+/* As when an agent dies between the end of a cut and the removal of its entries. */
+Test(gate_life, an_entry_of_an_older_cut_with_the_number_holds_nothing)
+{
+	int web = gate_mkdir("web"), in = gate_udp(web, AF_INET), out = gate_udp(-1, AF_INET);
+	uint64_t id = sc_cgroup_id(web);
+	struct sc_gate_entry entry;
+	int map = bpf_obj_get(pin("gates"));
+
+	gate_cut_one(web, 1, SC_GATE_DROP);
+	cr_expect_not(gate_reaches(in, out));
+	cr_assert_eq(sc_gate_look(kit_gate.gate, id, &entry), 0);
+	entry.serial--;
+	cr_assert_eq(bpf_map_update_elem(map, &id, &entry, BPF_ANY), 0);
+	cr_expect(gate_reaches(in, out));
+	cr_expect_eq(sc_gate_look(kit_gate.gate, id, &entry), -ENOENT);
+	gate_put(web, 1);
+	cr_expect_not(gate_reaches(in, out), "put again, it is the new one's");
+	close(map);
+}
+
+/* Where paths differ from the kernel's. */
+static int open_in_cgroup_namespace(void *arg)
+{
+	struct sc_gate_options o = {.root_fd = sc_box.dirfd, .pin_dir = kit_gate.pin_dir};
+	struct sc_gate_wish wish = {.number = 1, .mode = SC_GATE_DROP, .fire_id = "", .name = ""};
+	const char *glob = "/web";
+	char reason[SC_GATE_REASON_MAX];
+	struct sc_gate *g = NULL;
+
+	(void)arg;
+	if (unshare(CLONE_NEWCGROUP) || sc_gate_open(&g, &o, reason) || sc_gate_set(g, &wish))
+		return 1;
+	if (!strstr(sc_gate_globs_reason(g), "cgroup namespace"))
+		return 2;
+	if (sc_gate_set_globs(g, 1, &glob, 1) != 0)
+		return 3;
+	return sc_gate_end(g, 1) ? 4 : 0;
+}
+
+Test(gate_life, in_a_cgroup_namespace_globs_are_left_to_userspace_and_it_is_said)
+{
+	cr_expect_str_eq(sc_gate_globs_reason(kit_gate.gate), "");
+	cr_expect_eq(kit_run(-1, open_in_cgroup_namespace, NULL), 0);
+}
+
+/* What an operator types. */
+static void expect_dump(const char *map, const char *want)
+{
+	const char *bpftool = access("/usr/sbin/bpftool", X_OK) ? "bpftool" : "/usr/sbin/bpftool";
+	const char *argv[] = {bpftool, "map", "dump", "pinned", pin(map), NULL};
+	static char text[1 << 20];
+	size_t size = 0;
+	ssize_t n;
+	int out[2];
+	pid_t pid;
+
+	cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+	pid = sc_helper_exec(-1, argv, out[1], -1);
+	cr_assert_gt(pid, 0);
+	close(out[1]);
+	while ((n = read(out[0], text + size, sizeof(text) - 1 - size)) > 0)
+		size += (size_t)n;
+	text[size] = '\0';
+	close(out[0]);
+	cr_assert_eq(sc_wait_child(pid, NULL, 10000), 0);
+	cr_expect_not_null(strstr(text, want), "%s: no %s in %.400s", map, want, text);
+}
+
+Test(gate_life, bpftool_shows_what_stands)
+{
+	int web = gate_mkdir("web");
+
+	if (access("/usr/sbin/bpftool", X_OK) && access("/usr/bin/bpftool", X_OK))
+		cr_skip("bpftool is not installed");
+	gate_cut_one(web, 0, SC_GATE_DROP);
+	gate_glob(0, gate_path("new"));
+	expect_dump("gate_cuts", "\"name\": \"cut 0\"");
+	expect_dump("gate_cuts", "\"packets_out\": 0");
+	expect_dump("gates", "\"cut\": 0");
+	expect_dump("gate_state", "\"levels\": ");
+	expect_dump("gate_globs", "\"serial\": 1");
 }
 
 Test(gate_life, pins_of_another_layout_are_refused_and_left_alone)

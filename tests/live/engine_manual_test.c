@@ -216,21 +216,14 @@ Test(engine_manual, path_made_again_is_the_new_target_and_the_old_one_is_history
 /* A2 */
 Test(engine_manual, kinds_that_are_not_built_cannot_be_armed_or_fired)
 {
-	static const char *const ids[] = {"cut", "break", "write-lock", "roll-back"};
+	static const char *const ids[] = {"write-lock", "roll-back"};
 
 	sc_kit_mkdir("web");
-	sc_kit_start(
-		"components: {shop: {cgroups: [\"@ROOT@/web\"]}}\n"
-		"tenants: {acme: {cgroups: [\"@ROOT@/web\"]}}\n"
-		"conditions:\n"
-		"  - {id: cut, action: {kind: tenant-quarantine, config: {tenant_id: acme}}, live: "
-		"true}\n"
-		"  - {id: break, action: {kind: circuit-break-component, config: {component: "
-		"shop}}}\n"
-		"  - {id: write-lock, requires_two_person: false, action: {kind: "
-		"global-readonly}}\n"
-		"  - {id: roll-back, action: {kind: rollback-to-checkpoint, config: "
-		"{checkpoint_id: c1, target: \"@ROOT@/web\"}}}\n");
+	sc_kit_start("conditions:\n"
+		     "  - {id: write-lock, requires_two_person: false, action: {kind: "
+		     "global-readonly}, live: true}\n"
+		     "  - {id: roll-back, action: {kind: rollback-to-checkpoint, config: "
+		     "{checkpoint_id: c1, target: \"@ROOT@/web\"}}}\n");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(ids); i++) {
 		char line[64];
 		json_t *condition = sc_kit_condition(ids[i]);

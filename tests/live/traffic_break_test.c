@@ -137,6 +137,45 @@ Test(traffic_break, all_ends_what_is_established_and_tells_both_sides)
 	expect_told(&sc_traffic_world, "udp", &sc_traffic_in, "ok");
 }
 
+struct told {
+	struct sc_peer *peer;
+	const char *want;
+};
+
+static bool is_told(void *arg)
+{
+	const struct told *t = arg;
+
+	return !strcmp(
+		sc_traffic_try(t->peer, &sc_traffic_kinds[SC_TCP4], &pod_out, SC_TRAFFIC_HELD_MS),
+		t->want);
+}
+
+/* No rules are there yet: the gate holds it from the first packet on, and the next audit brings the
+ * rules that answer. */
+Test(traffic_break, network_namespace_that_comes_later_is_held_at_once_and_answered_soon)
+{
+	int shop = sc_kit_mkdir("shop");
+	struct sc_peer first = sc_traffic_peer(shop, SC_NET_HOST), late;
+	struct told refused = {&late, "refused"};
+	long before;
+
+	sc_traffic_start("");
+	sc_traffic_fire("break");
+	before = sc_traffic_arrived(&sc_traffic_world);
+	late = sc_traffic_peer(shop, SC_NET_POD);
+	for (size_t i = 0; i < SC_TRAFFIC_KINDS; i++)
+		cr_expect_str_neq(
+			sc_traffic_try(&late, &sc_traffic_kinds[i], &pod_out, SC_TRAFFIC_HELD_MS),
+			"ok", "%s passes", sc_traffic_kinds[i].name);
+	cr_expect_eq(sc_wait_until(is_told, &refused, SC_KIT_EVENT_MS), 0, "%s", late.word);
+	expect_told(&late, "tcp", &pod_out, "refused");
+	cr_expect_eq(sc_traffic_arrived(&sc_traffic_world), before);
+	sc_traffic_release("break");
+	expect_told(&late, "tcp", &pod_out, "ok");
+	sc_traffic_expect_open(&first);
+}
+
 Test(traffic_break, shorthands_break_and_unbreak_a_component)
 {
 	struct stage s;

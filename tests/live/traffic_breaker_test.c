@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A component's circuit breaker, from failing connections to the cut and back, with real clients. */
+/* A component's circuit breaker, from failing connections to the cut and back. */
 #include "live/traffic_kit.h"
 
 #include "base/clock.h"

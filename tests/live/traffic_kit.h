@@ -39,7 +39,7 @@ struct sc_traffic_kind {
 	int family;
 };
 
-/* Also the indices of sc_traffic_kinds. Loose is UDP without connect(2): nothing ends such a socket. */
+/* The indices of sc_traffic_kinds. Loose is UDP without connect(2): nothing ends such a socket. */
 enum {
 	SC_TCP4,
 	SC_UDP4,

@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 TestSuite(traffic_port_life, .init = port_init, .fini = port_fini, .timeout = 60);
@@ -142,30 +144,31 @@ Test(traffic_port_life, a_member_that_vanished_harms_nothing)
 	port_set_one(0, SC_CUT_NONE, &both[1]);
 }
 
-/* A process that was in a removed cgroup keeps the sockets it made there. */
+/* A process that was in a removed cgroup keeps the sockets it made there; connections are not ended
+ * here, for that would end them before the gate is asked. */
 Test(traffic_port_life, sockets_of_a_removed_cgroup_stay_cut)
 {
 	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
-	struct sc_cut_member ma = port_member(a), mb = port_member(b);
-	struct sc_cut_member both[] = {ma, mb};
+	struct sc_cut_member m[] = {port_member(a), port_member(b)};
 	struct sc_peer peer = port_peer(a, SC_NET_HOST);
-	struct sc_cut cut = port_cut(0, SC_CUT_DROP, both, 2);
-	long handle;
+	struct sc_cut cuts[] = {port_cut(0, SC_CUT_DROP, &m[0], 1),
+				port_cut(0, SC_CUT_DROP, &m[1], 1)};
+	struct sc_cut_report report = {0};
+	long handle = sc_peer_number(&peer, "open udp %s %d %d",
+				     sc_net_address(SC_NET_OUTSIDE, SC_NET_HOST, AF_INET),
+				     PORT_ECHO, PORT_OPEN_MS);
 
-	handle = sc_peer_number(&peer, "open udp %s %d %d",
-				sc_net_address(SC_NET_OUTSIDE, SC_NET_HOST, AF_INET), PORT_ECHO,
-				PORT_OPEN_MS);
-	cr_assert_geq(handle, 0);
 	port_arm();
-	port_set_one(0, SC_CUT_DROP, &ma);
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cuts[0], &report), 0);
 	cr_assert_eq(sc_peer_join(&peer, sc_sandbox_mkdir(&sc_box, "free")), 0);
 	close(a);
 	cr_assert_eq(sc_sandbox_rmdir(&sc_box, "a"), 0);
-	cut.members = &mb;
-	cut.n_members = 1;
-	port_set(&cut);
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cuts[1], &report), 0);
 	cr_expect_str_neq(sc_peer_tell(&peer, "talk %ld %u", handle, PORT_HELD_MS), "ok");
-	port_set_one(0, SC_CUT_NONE, &mb);
+	cuts[1].mode = SC_CUT_NONE;
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cuts[1], &report), 0);
+	cr_expect_str_eq(sc_peer_tell(&peer, "talk %ld %u", handle, PORT_OPEN_MS), "ok",
+			 "it was the gate that held it");
 }
 
 Test(traffic_port_life, what_an_agent_leaves_cut_stays_so_and_the_next_one_takes_it_up)
@@ -208,6 +211,30 @@ Test(traffic_port_life, what_an_agent_leaves_cut_stays_so_and_the_next_one_takes
 	cr_expect_eq(port_pins(), 0);
 	cr_expect_not(port_has_table(SC_NET_HOST));
 	cr_expect_not(port_has_table(SC_NET_POD));
+}
+
+Test(traffic_port_life, what_stands_pinned_is_released_also_where_the_gate_cannot_be_loaded)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a");
+	struct sc_peer peer = port_peer(a, SC_NET_HOST);
+	struct sc_cut_member m = port_member(a);
+	struct sc_cut cut = port_cut(7, SC_CUT_NONE, &m, 1);
+	struct sc_cut_report report = {0};
+
+	port_arm();
+	port_set_one(7, SC_CUT_DROP, &m);
+	port_set_one(8, SC_CUT_REFUSE_NEW, &m);
+	sc_traffic_wire_close(&port);
+	port_open();
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "%s", report.text);
+	cr_expect_neq(port_pins(), 0, "the other cut stands");
+	cut.number = 8;
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "%s", report.text);
+	cr_expect_eq(port_pins(), 0);
+	cr_assert_eq(port.ops->set_gate(port.ctx, &cut, &report), 0, "harmless when repeated");
+	port_arm();
+	port_set_one(8, SC_CUT_NONE, &m);
+	port_expect_open(&peer, SC_NET_HOST);
 }
 
 Test(traffic_port_life, a_table_left_where_no_member_lives_any_more_is_found_and_removed)
@@ -281,6 +308,59 @@ Test(traffic_port_life, offline_one_cut_is_released_by_name_and_the_others_stand
 	cr_expect_eq(port_pins(), 0);
 	cr_expect_not(port_has_table(SC_NET_HOST));
 	cr_expect_not(port_has_table(SC_NET_POD));
+}
+
+/* The collector of another agent thread, over one cut that stands all the time. */
+struct collector {
+	struct sc_cut cut;
+	_Atomic bool stop;
+	unsigned int audits, differed, busy;
+	struct sc_cut_counts counts[SC_CUTS_MAX];
+};
+
+static void *collect(void *arg)
+{
+	struct collector *c = arg;
+
+	while (!atomic_load(&c->stop) || c->audits == 0) {
+		struct sc_cut_audit out;
+		int r = port.ops->audit(port.ctx, &c->cut, 1, c->counts, &out);
+
+		c->busy += r == -EBUSY;
+		c->audits += r == 0;
+		c->differed += r == 0 && out.differs;
+		if (r < 0 && r != -EBUSY)
+			return (void *)"failed";
+	}
+	return NULL;
+}
+
+Test(traffic_port_life, cuts_come_and_go_while_the_collector_looks_at_others)
+{
+	static const enum sc_cut_mode modes[] = {SC_CUT_DROP, SC_CUT_REFUSE_ALL, SC_CUT_REFUSE_NEW,
+						 SC_CUT_NONE};
+	static struct collector c;
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+	struct sc_peer pod = port_peer(a, SC_NET_POD);
+	pthread_t thread;
+	void *failed;
+
+	port_arm();
+	c.cut = port_cut(0, SC_CUT_REFUSE_ALL, &ma, 1);
+	port_set(&c.cut);
+	cr_assert_eq(pthread_create(&thread, NULL, collect, &c), 0);
+	for (int round = 0; round < 100; round++) {
+		port_set_one(1, modes[round % 4], &mb);
+		cr_expect_eq(port.ops->is_gated(port.ctx, 1, mb.cgroup_id), round % 4 != 3);
+	}
+	atomic_store(&c.stop, true);
+	pthread_join(thread, &failed);
+	cr_expect_null(failed);
+	cr_expect_gt(c.audits, 0);
+	cr_expect_eq(c.differed, 0, "%u of %u", c.differed, c.audits);
+	cr_expect_str_eq(port_try(&pod, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	port_set_one(0, SC_CUT_NONE, &ma);
 }
 
 Test(traffic_port_life, the_table_has_the_name_of_its_run_directory)

@@ -5,7 +5,10 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 TestSuite(traffic_port, .init = port_init, .fini = port_fini, .timeout = 60);
 
@@ -125,9 +128,14 @@ Test(traffic_port, of_two_cuts_the_stronger_holds_and_its_release_leaves_the_wea
 	struct sc_peer member = port_peer(a, SC_NET_HOST);
 	struct sc_cut_member m = port_member(a);
 
+	struct sc_cut weaker = port_cut(1, SC_CUT_REFUSE_NEW, &m, 1);
+	struct sc_cut_audit seen;
+
 	port_arm();
-	port_set_one(1, SC_CUT_REFUSE_NEW, &m);
+	port_set(&weaker);
 	port_set_one(2, SC_CUT_DROP, &m);
+	seen = port_audit(&weaker, 1, NULL);
+	cr_expect_not(seen.differs, "of the stronger one nothing was told: %s", seen.text);
 	cr_expect_str_neq(port_try(&member, "udp", SC_NET_HOST, PORT_HELD_MS), "ok");
 	cr_expect(port.ops->is_gated(port.ctx, 1, m.cgroup_id), "the stronger holds it for both");
 	port_set_one(2, SC_CUT_NONE, &m);
@@ -166,6 +174,94 @@ Test(traffic_port, a_cut_ends_also_where_its_processes_are_no_more)
 	port_set_one(0, SC_CUT_NONE, &m);
 	cr_expect_not(port_has_table(SC_NET_POD));
 	port_expect_open(&bystander, SC_NET_POD);
+}
+
+/* As ip-netns(8) does: it lives on without a process. */
+static void bind_space(enum sc_net_space space, const char *file)
+{
+	char from[32];
+	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", port_net.space[space]);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount(from, file, NULL, MS_BIND, NULL), 0);
+}
+
+Test(traffic_port, a_cut_ends_also_in_a_namespace_that_has_no_process_now)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a");
+	struct sc_peer pod = port_peer(a, SC_NET_POD);
+	struct sc_cut_member m = port_member(a);
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/the pod", sc_box.tmp);
+	bind_space(SC_NET_POD, file);
+	port_arm();
+	port_set_one(0, SC_CUT_REFUSE_ALL, &m);
+	sc_peer_end(&pod);
+	cr_assert(port_has_table(SC_NET_POD));
+	port_set_one(0, SC_CUT_NONE, &m);
+	cr_expect_not(port_has_table(SC_NET_POD), "it would refuse whoever comes back");
+	pod = port_peer(a, SC_NET_POD);
+	port_expect_open(&pod, SC_NET_POD);
+}
+
+Test(traffic_port, connections_end_also_of_processes_that_moved_out)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), below = sc_sandbox_mkdir(&sc_box, "a/below");
+	struct sc_peer peer = port_peer(below, SC_NET_HOST);
+	struct sc_cut_member m = port_member(a);
+
+	port_flow(&peer);
+	cr_assert_eq(sc_peer_join(&peer, sc_sandbox_mkdir(&sc_box, "free")), 0);
+	port_arm();
+	cr_expect_eq(port_set_one(0, SC_CUT_REFUSE_ALL, &m).flows_ended, 1);
+	port_set_one(0, SC_CUT_NONE, &m);
+}
+
+Test(traffic_port, a_release_leaves_the_other_cut_of_the_same_namespace)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_peer first = port_peer(a, SC_NET_POD), second = port_peer(b, SC_NET_POD);
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+
+	port_arm();
+	port_set_one(1, SC_CUT_REFUSE_ALL, &ma);
+	cr_expect_eq(port_set_one(2, SC_CUT_REFUSE_NEW, &mb).namespaces, 2);
+	port_set_one(1, SC_CUT_NONE, &ma);
+	port_expect_open(&first, SC_NET_POD);
+	cr_expect_str_eq(port_try(&second, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	port_set_one(2, SC_CUT_NONE, &mb);
+	cr_expect_not(port_has_table(SC_NET_POD));
+}
+
+Test(traffic_port, a_process_that_enters_a_namespace_of_another_cut_is_nobodys_doing)
+{
+	int a = sc_sandbox_mkdir(&sc_box, "a"), b = sc_sandbox_mkdir(&sc_box, "b");
+	struct sc_peer first = port_peer(a, SC_NET_POD), second;
+	struct sc_cut_member ma = port_member(a), mb = port_member(b);
+	struct sc_cut cuts[] = {port_cut(1, SC_CUT_REFUSE_ALL, &ma, 1),
+				port_cut(2, SC_CUT_REFUSE_ALL, &mb, 1)};
+	struct sc_cut_audit seen;
+
+	port_arm();
+	port_set(&cuts[0]);
+	port_set(&cuts[1]);
+	cr_expect_eq(port_audit(cuts, 2, NULL).new_spaces, 0);
+	second = port_peer(b, SC_NET_POD);
+	seen = port_audit(cuts, 2, NULL);
+	cr_expect(seen.new_spaces == 1 && !seen.differs, "%s", seen.text);
+	port_delete_table(SC_NET_POD);
+	cr_expect(port_audit(cuts, 2, NULL).differs, "what was there is missing");
+	port_set(&cuts[0]);
+	port_set(&cuts[1]);
+	seen = port_audit(cuts, 2, NULL);
+	cr_expect(seen.new_spaces == 0 && !seen.differs, "%s", seen.text);
+	cr_expect_str_eq(port_try(&first, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
+	cr_expect_str_eq(port_try(&second, "tcp", SC_NET_POD, PORT_OPEN_MS), "refused");
 }
 
 Test(traffic_port, a_namespace_that_processes_enter_later_is_seen_and_cut)

@@ -247,8 +247,52 @@ Test(traffic_quarantine, shorthands_cut_and_release_by_name_and_by_path)
 	snprintf(line, sizeof(line), "unquarantine %s --operator tester", sc_kit_path("free"));
 	sc_kit_expect(line, 0, "");
 	sc_traffic_expect_open(&free_peer);
-	sc_kit_expect("quarantine acne --reason test --operator tester", 1, "did you mean acme?");
+	sc_kit_expect("quarantine acne --reason test --operator tester", 1, "there is acme");
 	sc_kit_expect("disarm --reason test --operator tester", 0, "");
 	sc_kit_expect("quarantine acme --reason test --operator tester", 4, "disarmed");
+	sc_traffic_expect_open(&member);
+}
+
+#define DECLARED(cgroups)                                                                    \
+	"tenants: {acme: {cgroups: [" cgroups "]}}\n"                                        \
+	"conditions:\n"                                                                      \
+	"  - {id: cut, action: {kind: tenant-quarantine, config: {tenant_id: acme}}, live: " \
+	"true}\n"
+
+static bool is_open(void *arg)
+{
+	return !is_held(arg);
+}
+
+/* A cut is of what the tenant is now; of a tenant that is no more it stays as it was. */
+Test(traffic_quarantine, reload_moves_the_cut_with_the_tenant)
+{
+	struct sc_peer member = sc_traffic_peer(sc_kit_mkdir("acme"), SC_NET_HOST);
+	struct sc_peer other = sc_traffic_peer(sc_kit_mkdir("other"), SC_NET_HOST);
+	json_t *isolation;
+	char line[128];
+
+	sc_kit_start(DECLARED("\"@ROOT@/acme\""));
+	sc_traffic_fire("cut");
+	sc_traffic_expect_open(&other);
+	sc_kit_write(DECLARED("\"@ROOT@/acme\", \"@ROOT@/oth*\""));
+	sc_kit_expect("reload", 0, "");
+	cr_expect_eq(sc_wait_until(is_held, &other, SC_KIT_EVENT_MS), 0);
+	sc_traffic_expect_held(&other);
+	sc_traffic_expect_held(&member);
+	sc_kit_write(DECLARED("\"@ROOT@/oth*\""));
+	sc_kit_expect("reload", 0, "");
+	cr_expect_eq(sc_wait_until(is_open, &member, SC_KIT_EVENT_MS), 0);
+	sc_traffic_expect_held(&other);
+	sc_kit_write("");
+	sc_kit_expect("reload", 0, "");
+	sc_kit_wait_ticks(SC_KIT_TICKS);
+	sc_traffic_expect_held(&other);
+	isolation = first_isolation();
+	snprintf(line, sizeof(line), "release %s --operator tester",
+		 sc_kit_text(isolation, "fire_id"));
+	json_decref(isolation);
+	sc_kit_expect(line, 0, "");
+	sc_traffic_expect_open(&other);
 	sc_traffic_expect_open(&member);
 }

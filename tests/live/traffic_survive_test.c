@@ -2,6 +2,8 @@
 /* Cuts against what happens to them: agents that die, strangers who flush rules, and long use. */
 #include "live/traffic_kit.h"
 
+#include "base/str.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -160,6 +162,32 @@ Test(traffic_survive, thousand_rounds_leave_the_rules_as_they_were)
 	sc_traffic_expect_open(&member);
 }
 
+#define RULE_LINES_MAX 256
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines in an order of their own: that of the sets tells only which cut came first. */
+static char *sorted_rules(void)
+{
+	_cleanup_free_ char *text = rules();
+	char *line[RULE_LINES_MAX], *rest = NULL;
+	struct sc_str sorted;
+	size_t n = 0;
+
+	for (char *l = strtok_r(text, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest)) {
+		cr_assert_lt(n, RULE_LINES_MAX);
+		line[n++] = l;
+	}
+	qsort(line, n, sizeof(*line), by_text);
+	sc_str_init_heap(&sorted);
+	for (size_t i = 0; i < n; i++)
+		sc_str_addf(&sorted, "%s\n", line[i]);
+	return sorted.len ? sorted.data : strdup("");
+}
+
 struct compared {
 	const char *want;
 	char *is;
@@ -170,7 +198,7 @@ static bool is_put_back(void *arg)
 	struct compared *c = arg;
 
 	free(c->is);
-	c->is = rules();
+	c->is = sorted_rules();
 	return strcmp(c->is, c->want) == 0;
 }
 
@@ -180,19 +208,21 @@ Test(traffic_survive, rules_taken_away_by_somebody_else_are_put_back_and_recorde
 		const char *what, *rest; /* before and after the name of the table */
 		bool is_named;
 	} attacks[] = {
-		{"flush ruleset", "", false},
-		{"delete table inet", "", true},
-		{"flush table inet", "", true},
-		{"add rule inet", "input accept", true},
+		{"flush ruleset", "", false},         {"delete table inet", "", true},
+		{"flush table inet", "", true},       {"add rule inet", "input accept", true},
+		{"flush chain inet", "output", true}, {"add chain inet", "stranger", true},
 	};
 	struct sc_peer member = sc_traffic_peer(sc_kit_mkdir("acme"), SC_NET_HOST);
-	_cleanup_free_ char *whole = NULL, *name = NULL;
+	_cleanup_free_ char *text = NULL, *whole = NULL, *name = NULL;
+	struct sc_peer shop = sc_traffic_peer(sc_kit_mkdir("shop"), SC_NET_HOST);
 	long before;
 
 	sc_traffic_start("");
+	sc_traffic_fire("break-new");
 	sc_traffic_fire("cut");
-	whole = rules();
-	cr_assert_eq(sscanf(whole, "table inet %ms", &name), 1, "%s", whole);
+	text = rules();
+	cr_assert_eq(sscanf(text, "table inet %ms", &name), 1, "%s", text);
+	whole = sorted_rules();
 	before = sc_traffic_arrived(&sc_traffic_world);
 	for (size_t i = 0; i < SC_ARRAY_SIZE(attacks); i++) {
 		struct compared c = {.want = whole};
@@ -212,6 +242,9 @@ Test(traffic_survive, rules_taken_away_by_somebody_else_are_put_back_and_recorde
 					(unsigned int)i + 1);
 	}
 	cr_expect_eq(sc_traffic_arrived(&sc_traffic_world), before);
+	cr_expect_str_eq(sc_traffic_try(&shop, &sc_traffic_kinds[SC_TCP4], &sc_traffic_out,
+					SC_TRAFFIC_OPEN_MS),
+			 "refused");
 	sc_traffic_release("cut");
 	sc_traffic_expect_open(&member);
 }

@@ -8,11 +8,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const component_headers[] = {"COMPONENT", "HEALTH",   "BREAKER",   "SETTING",
-						"NEXT LOOK", "OPENINGS", "LAST ERROR"};
+static const char *const component_headers[] = {
+	"COMPONENT", "HEALTH", "BREAKER", "SETTING", "NEXT LOOK", "OPENINGS", "LAST ERROR",
+};
 
-/* What the undo names: a tenant, a component, or a cgroup that is cut alone; NULL = neither is told.
- */
+/* What the undo names: a tenant, a component, or a cgroup that is cut alone; NULL: not told. */
 static const char *name_of(const json_t *cut)
 {
 	const char *group = sc_get_text(cut, "group", "");

@@ -164,8 +164,12 @@ static bool is_in_force(const struct sc_fire *fire)
 static bool is_of_group(const struct offline *o, const struct sc_fire *fire)
 {
 	const char *blank = strchr(fire->group, ' ');
+	size_t room = sizeof(fire->group) - 1; /* a longer one is cut off there */
 
-	return blank && (strcmp(blank + 1, o->what) == 0 || strcmp(fire->group, o->what) == 0);
+	if (!blank)
+		return false;
+	return strncmp(fire->group, o->what, room) == 0 ||
+	       strncmp(blank + 1, o->what, room - (size_t)(blank + 1 - fire->group)) == 0;
 }
 
 static bool is_meant(const struct offline *o, const struct sc_fire *fire)

@@ -114,7 +114,7 @@ static const struct sc_verb verbs[] = {
 		.options = OPTIONS(FORCE_CUT,
 				   {.name = "mode",
 				    .value = "new|all",
-				    .help = "default: the condition's, else all"},
+				    .help = "default: the condition's, else new"},
 				   OPERATOR_REQUIRED, REASON_REQUIRED, TTL, WAIT),
 		.kind = SC_VERB_WRITES,
 		.run = sc_verb_break,
@@ -400,7 +400,7 @@ static const struct sc_verb verbs[] = {
 		.operands_min = 1,
 		.operands_max = 1,
 		.help = "release every cut of a component",
-		.details = "Whoever made it. A breaker that is open goes on by itself: see "
+		.details = "Whoever made it. A breaker whose cut is released closes: see "
 			   "breaker. With the agent dead: release NAME --offline.",
 		.options = OPTIONS(OPERATOR, REASON),
 		.kind = SC_VERB_WRITES,

@@ -3,7 +3,7 @@
  * Components as a whole: what the counters of all their cgroups say, once per full tick. The state
  * of a component lives as long as it is declared, over reloads and, for its breaker, restarts.
  */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/io.h"
 
@@ -142,7 +142,6 @@ void sc_components_target_removed(struct sc_engine *e, uint32_t slot)
 			    was_topmost(e, s->set.watch[i].group, slot))
 				add(&s->set.watch[i].gone, &grown);
 	}
-	s->seen[slot] = (struct sc_component_seen){0};
 }
 
 /* --- a tick --- */

@@ -1,93 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine keeps of the declared components. components.c counts and ticks,
- * components_breaker.c carries out what breakers want, components_tell.c records and shows it.
- * Inside these files, and for reload.c, which builds a set of them beside the one that runs.
+ * The declared components as a whole: their breakers, what they are cut by, how they are, and what
+ * happens to them. All of it belongs to the loop thread; the state lives as long as the component
+ * is declared, over reloads, and that of its breaker over restarts.
  */
 #pragma once
 
 #include "engine/core.h"
-#include "record/fold.h"
 
-#include <scram/breaker.h>
+struct sc_component_watch;
 
-/* One record of each kind of event, component and this time; what comes meanwhile is counted into
- * the next. */
-#define SC_COMPONENT_TOLD_NS SC_NS_PER_S
-
-#define SC_COMPONENT_EVENTS    3
-#define SC_COMPONENT_ERROR_MAX 192
-
-/* What the counters of all its cgroups grew by in one look. */
-struct sc_component_growth {
-	struct sc_breaker_counts counts;
-	uint64_t starts; /* forks and execs */
-	uint64_t alive;  /* now */
-};
-
-/* Who cuts or kills it, beside its breaker. */
-struct sc_component_holder {
-	char fire_id[SC_FIRE_ID_MAX]; /* empty = nobody */
-	bool is_cut_off;              /* from the network */
-	bool is_break;                /* by a cut of the component itself: shown as forced-open */
-};
-
-struct sc_component_watch {
-	char name[SC_COMPONENT_NAME_MAX];
-	char condition_id[SC_FIRE_CONDITION_MAX];
-	struct sc_group *group; /* a reference */
-	bool has_breaker;
-	struct sc_breaker_spec spec;  /* live as its condition is: promoting that counts */
-	struct sc_predicate *failure; /* of the running plan; NULL = the counters tell */
-	struct sc_predicate *success; /* likewise */
-	char failure_text[SC_COMPONENT_ERROR_MAX / 2];
-
-	struct sc_breaker breaker;
-	struct sc_component_state state;
-	struct sc_component_growth gone; /* by cgroups that went since the last look */
-	uint64_t events_lost;            /* in its cgroups, within the window of evidence */
-	uint32_t members;                /* topmost cgroups at the last look */
-	char last_error[SC_COMPONENT_ERROR_MAX];
-	uint32_t veto; /* the last reason told; 0 = none */
-
-	/* The breaker's own cut. */
-	struct sc_isolation *cut;         /* found anew each tick; NULL: none, or on its way out */
-	char cut_fire_id[SC_FIRE_ID_MAX]; /* of the last cut that was there */
-	bool is_cut_due;                  /* ordered before a reboot: it is to be cut again */
-	bool is_restored;                 /* taken from the journal, the world not yet looked at */
-	bool is_of_this_boot;             /* what was taken from there */
-	uint32_t cut_attempt;             /* of the breaker, that the cut was told last */
-	uint64_t passed;                  /* new connections let through in that, seen so far */
-	struct sc_component_holder holder;
-	uint64_t holder_changes;              /* what it was found for: e->cut_changes ... */
-	uint32_t holder_cuts, holder_members; /* ... n_isolations, members */
-	char killed_by[SC_FIRE_ID_MAX];       /* a rekill or a freeze that stands; empty = none */
-
-	/* Events not yet told, and when the next record of each may be written. */
-	uint64_t untold[SC_COMPONENT_EVENTS];
-	uint64_t next_told_ns[SC_COMPONENT_EVENTS]; /* CLOCK_MONOTONIC */
-};
-
-/* The last values of the counters of a slot. */
-struct sc_component_seen {
-	uint64_t cgroup_id; /* 0 = not looked at */
-	uint64_t look;      /* the look in which grown was found */
-	struct sc_component_growth last, grown;
-};
-
-/* The watches of one configuration. */
+/* The watches of one configuration: one for each component. */
 struct sc_component_watches {
 	struct sc_component_watch *watch;
 	uint32_t n;
 };
 
-struct sc_components {
-	struct sc_component_watches set;
-	struct sc_component_seen *seen; /* by slot; NULL until a component is declared */
-	uint64_t look;                  /* number of the tick */
-	struct sc_session_blocker blocker;
-	bool are_strays_due; /* cuts of breakers that are declared no more: to be released */
+/* --- a tick, and what happens in between --- */
+
+/* Each full tick, after the snapshot and before the decisions. */
+void sc_components_tick(struct sc_engine *e);
+/* The target is gone, and its slot not yet given back: its last counts are taken. */
+void sc_components_target_removed(struct sc_engine *e, uint32_t slot);
+/* A cut began to stand or was released: who holds its component is found anew at the next tick. */
+void sc_components_cut_changed(struct sc_engine *e, const struct sc_isolation *iso);
+
+/* What an operator wants a breaker to be; borrowed texts, none NULL. */
+struct sc_breaker_wish {
+	const char *component;
+	const char *state; /* forced-open, forced-closed, disabled, metrics-only; auto: by itself */
+	const char *by;
+	const char *principal; /* who the kernel says it was */
+	const char *reason;
 };
+
+/*
+ * 0, also when it is so already; -ENOENT: no such component, -EINVAL: no such state, -EOPNOTSUPP:
+ * the component declares no breaker, -EPERM: an interlock vetoed the cut, -EIO: the cut failed;
+ * both are fires on record. Only 0 changes something.
+ */
+int sc_components_set_state(struct sc_engine *e, const struct sc_breaker_wish *wish);
+
+/* Adds the session and the array of components to status and state file. */
+void sc_components_json(struct sc_engine *e, struct sc_json *j);
+
+/* At the end, while there is still a journal: writes what was counted and not yet told. */
+void sc_components_finish(struct sc_engine *e);
+void sc_components_free(struct sc_engine *e);
+
+/* --- reloads: a set of watches is built beside the one that runs --- */
 
 /*
  * The conditions of the file and one for each breaker that it declares, for sc_registry_set_files:
@@ -110,43 +71,3 @@ void sc_component_watches_done(struct sc_component_watches *set);
 /* The running set was swapped: these are the watches from now on; the state of components that are
  * still declared is kept, at the first time what the journal tells. *fresh is empty afterwards. */
 void sc_components_swap(struct sc_engine *e, struct sc_component_watches *fresh);
-
-/* --- components.c --- */
-/* NULL: not declared. */
-struct sc_component_watch *sc_component_find(struct sc_engine *e, const char *name);
-/* What the slot has counted until now belongs to nobody. */
-void sc_component_begin_counting(struct sc_engine *e, uint32_t slot, uint64_t id);
-
-/* --- components_breaker.c --- */
-/* One tick of the breaker: what was seen, a transition, and the cut as it shall be. */
-void sc_component_breaker_tick(struct sc_engine *e, struct sc_component_watch *w,
-			       const struct sc_component_growth *grown);
-/* The component, or its breaker, is declared no more: what that cut is given back. */
-void sc_component_give_up(struct sc_engine *e, struct sc_component_watch *w);
-/* Sets the breaker up as the journal tells, or anew. */
-void sc_component_restore(struct sc_engine *e, struct sc_component_watch *w);
-
-/* --- components_cut.c --- */
-/* Finds the cuts that breakers made, one pass for all; releases those of breakers that are declared
- * no more. */
-void sc_components_find_cuts(struct sc_engine *e);
-/* Who else holds the component, from the fires and cuts that stand; members are its topmost. */
-void sc_component_find_holder(struct sc_engine *e, struct sc_component_watch *w,
-			      const uint32_t *members, uint32_t n);
-/* The cut as the breaker's state wants it: another mode, or released by that text. */
-void sc_component_hold(struct sc_engine *e, struct sc_component_watch *w, const char *released_by);
-/* New connections that the cut let through since the last look. */
-uint64_t sc_component_tries(struct sc_engine *e, struct sc_component_watch *w,
-			    const struct sc_breaker_counts *grown);
-
-/* --- components_tell.c --- */
-void sc_component_note_error(struct sc_component_watch *w, const char *fmt, ...) _printf_(2, 3);
-/* Why the breaker fires, as one JSON object. */
-void sc_component_evidence(const struct sc_component_watch *w, struct sc_str *out);
-/* Journal, log, state file, session blocker. by: who; note: why, or empty. */
-void sc_component_tell_transition(struct sc_engine *e, struct sc_component_watch *w,
-				  const struct sc_breaker_transition *t, const char *by,
-				  const char *note);
-/* Counts the events in; writes what is due, or all of it when it is the last time. */
-void sc_component_tell_events(struct sc_engine *e, struct sc_component_watch *w,
-			      unsigned int events, uint64_t deaths, bool is_last);

@@ -5,7 +5,7 @@
  * records follow; the breaker is open only when that did not veto. What the cut is like afterwards
  * follows its state.
  */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/log.h"
 #include "engine/protocol.h"
@@ -13,19 +13,20 @@
 #include <errno.h>
 #include <string.h>
 
-/* Asks for the cut. DONE also for a dry-run; FAILED leaves the reason in last_error. */
+/* Asks for the cut, by itself or (wish) for a person. DONE also for a dry-run; a veto or a failure
+ * leaves its reason in last_error. */
 static enum sc_exit ask(struct sc_engine *e, struct sc_component_watch *w,
-			const struct sc_breaker *next, const char *by, const char *note)
+			const struct sc_breaker *next, const struct sc_breaker_wish *wish,
+			const char *note)
 {
 	int condition = sc_conditions_find(e->set, w->condition_id);
-	bool is_auto = !by;
 	char evidence[SC_FIRE_EVIDENCE_MAX];
 	struct sc_fire_request rq = {
 		.condition = (uint32_t)condition,
 		.slot = e->ports->kernel.root_slot,
-		.asker = is_auto ? SC_ASKER_AUTO : SC_ASKER_MANUAL,
-		.fired_by = is_auto ? "auto" : by,
-		.principal = is_auto ? SC_PRINCIPAL_AGENT : by,
+		.asker = wish ? SC_ASKER_MANUAL : SC_ASKER_AUTO,
+		.fired_by = wish ? wish->by : "auto",
+		.principal = wish ? wish->principal : SC_PRINCIPAL_AGENT,
 		.is_breaker = true,
 		.is_live = sc_breaker_cut(next, &w->spec) != SC_CUT_NONE,
 		.veto = &w->veto,
@@ -156,15 +157,16 @@ static void notice_lost_cut(struct sc_engine *e, struct sc_component_watch *w)
 		sc_component_note_error(w, "%s", fire->error);
 }
 
-/* A cut in the name of the breaker that it does not want: `fire breaker:NAME` is an order. */
-static void notice_strange_cut(struct sc_engine *e, struct sc_component_watch *w)
+static bool is_by_itself(const struct sc_isolation *cut)
+{
+	return strcmp(cut->by, "auto") == 0;
+}
+
+/* A cut in the name of the breaker that a person fired: `fire breaker:NAME` is an order. */
+static void notice_order(struct sc_engine *e, struct sc_component_watch *w)
 {
 	struct sc_breaker_transition t;
 
-	if (strcmp(w->cut->by, "auto") == 0) {
-		sc_component_hold(e, w, SC_PRINCIPAL_AGENT ": its breaker is not open");
-		return;
-	}
 	if (sc_breaker_order(&w->breaker, &w->spec, SC_BREAKER_ORDER_FORCED_OPEN, e->now.boot_ns,
 			     &t))
 		sc_component_tell_transition(e, w, &t, w->cut->by, "fired by hand");
@@ -191,10 +193,10 @@ static void compare_with_world(struct sc_engine *e, struct sc_component_watch *w
 
 	if (w->is_restored)
 		notice_restart(e, w);
+	if (w->cut && !is_by_itself(w->cut))
+		notice_order(e, w);
 	wants_cut = sc_breaker_cut(&w->breaker, &w->spec) != SC_CUT_NONE;
 	w->is_cut_due = w->is_cut_due && wants_cut && !w->cut;
-	if (w->cut && !wants_cut)
-		notice_strange_cut(e, w);
 	if (!w->cut && wants_cut)
 		notice_lost_cut(e, w);
 	if (w->cut)
@@ -208,11 +210,16 @@ void sc_component_breaker_tick(struct sc_engine *e, struct sc_component_watch *w
 			       const struct sc_component_growth *grown)
 {
 	struct sc_breaker_look look;
+	bool was_trying;
 
 	compare_with_world(e, w);
+	was_trying = w->breaker.state == SC_BREAKER_HALF_OPEN;
 	look = look_of(e, w, grown);
 	step(e, w, &look);
-	sc_component_hold(e, w, SC_PRINCIPAL_AGENT ": recovered");
+	sc_component_hold(e, w,
+			  was_trying && w->breaker.state == SC_BREAKER_CLOSED
+				  ? SC_PRINCIPAL_AGENT ": recovered"
+				  : SC_PRINCIPAL_AGENT ": its breaker cuts no more");
 }
 
 /* --- beginning and end --- */
@@ -258,11 +265,10 @@ static int order_of(const char *state)
 		       : sc_breaker_order_find(state);
 }
 
-int sc_components_set_state(struct sc_engine *e, const char *component, const char *state,
-			    const char *by, const char *reason)
+int sc_components_set_state(struct sc_engine *e, const struct sc_breaker_wish *wish)
 {
-	struct sc_component_watch *w = sc_component_find(e, component);
-	int order = order_of(state);
+	struct sc_component_watch *w = sc_component_find(e, wish->component);
+	int order = order_of(wish->state);
 	struct sc_breaker_transition t;
 	struct sc_breaker next;
 	enum sc_exit r;
@@ -277,16 +283,16 @@ int sc_components_set_state(struct sc_engine *e, const char *component, const ch
 	next = w->breaker;
 	if (!sc_breaker_order(&next, &w->spec, (enum sc_breaker_order)order, e->now.boot_ns, &t))
 		return 0;
-	if (order == SC_BREAKER_ORDER_FORCED_OPEN) {
-		sc_components_find_cuts(e);
+	sc_components_find_cuts(e);
+	if (order == SC_BREAKER_ORDER_FORCED_OPEN && !w->cut) {
 		w->veto = 0; /* a person is told each time */
-		r = w->cut ? SC_EXIT_DONE : ask(e, w, &next, by, reason ? reason : "");
+		r = ask(e, w, &next, wish, wish->reason);
 		if (r != SC_EXIT_DONE)
 			return r == SC_EXIT_VETOED ? -EPERM : -EIO;
 	}
 	w->breaker = next;
-	sc_component_tell_transition(e, w, &t, by, reason ? reason : "");
+	sc_component_tell_transition(e, w, &t, wish->by, wish->reason);
 	sc_components_find_cuts(e);
-	sc_component_hold(e, w, by);
+	sc_component_hold(e, w, wish->by);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cuts of breakers among those that stand, and who else holds a component. */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/log.h"
 

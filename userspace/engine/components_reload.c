@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Components over reloads: the watches of a configuration made, swapped in, and given up. */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/io.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,20 +86,16 @@ void sc_component_watches_done(struct sc_component_watches *set)
 	*set = (struct sc_component_watches){0};
 }
 
-static int compile(struct sc_predicate **out, const char *what, const struct sc_component *c,
-		   const char *source, const struct sc_predicate_env *env, struct sc_str *text)
+static int compile(struct sc_predicate **out, const char *text, const struct sc_predicate_env *env,
+		   struct sc_diag *diag)
 {
-	struct sc_diag diag = {.text = "out of memory"};
-	int r = source ? sc_predicate_compile(out, source, env, &diag) : 0;
-
-	if (r < 0)
-		sc_str_addf(text, "component %s: its breaker's %s: %s\n", c->name, what, diag.text);
-	return r;
+	return text ? sc_predicate_compile(out, text, env, diag) : 0;
 }
 
 static int fill_watch(struct sc_component_watch *w, const struct sc_component *c,
 		      const struct sc_predicate_env *env, struct sc_str *text)
 {
+	struct sc_diag diag = {.text = "out of memory"};
 	int r;
 
 	sc_strcopy(w->name, sizeof(w->name), c->name);
@@ -109,8 +106,12 @@ static int fill_watch(struct sc_component_watch *w, const struct sc_component *c
 	snprintf(w->condition_id, sizeof(w->condition_id), SC_BREAKER_PREFIX "%.*s",
 		 (int)(sizeof(w->condition_id) - sizeof(SC_BREAKER_PREFIX)), c->name);
 	sc_strcopy(w->failure_text, sizeof(w->failure_text), c->failure ? c->failure : "");
-	r = compile(&w->failure, "failure", c, c->failure, env, text);
-	return r < 0 ? r : compile(&w->success, "success", c, c->success, env, text);
+	r = compile(&w->failure, c->failure, env, &diag);
+	if (r == 0)
+		r = compile(&w->success, c->success, env, &diag);
+	if (r < 0)
+		sc_str_addf(text, "component %s: what tells its breaker: %s\n", c->name, diag.text);
+	return r;
 }
 
 /* Room that outlives a configuration. */
@@ -182,17 +183,32 @@ static void keep(struct sc_component_watch *w, const struct sc_component_watch *
 	memcpy(w->failure_text, fresh.failure_text, sizeof(w->failure_text));
 }
 
-static void enter(struct sc_engine *e, struct sc_component_watch *w,
-		  struct sc_component_watches *old)
+static const struct sc_component_watch *find(const struct sc_component_watches *set,
+					     const char *name)
 {
-	struct sc_component_watch *before = NULL;
+	for (uint32_t i = 0; i < set->n; i++)
+		if (strcmp(set->watch[i].name, name) == 0)
+			return &set->watch[i];
+	return NULL;
+}
+
+/* It goes through its states all the same: an unexpected exit is a failure too. */
+static void warn_of_blindness(const struct sc_engine *e, const struct sc_component_watch *w)
+{
+	if (!w->failure && !(e->ports->kernel.features & SC_FEATURE_BIT(SC_FEATURE_TCP)))
+		sc_log_warning("component %s: its breaker sees no connections on this host, the "
+			       "signals of tcp are unknown; only unexpected exits open it",
+			       w->name);
+}
+
+static void enter(struct sc_engine *e, struct sc_component_watch *w,
+		  const struct sc_component_watches *old)
+{
+	const struct sc_component_watch *before = find(old, w->name);
 	int condition;
 
 	w->group = sc_group_ref(sc_group_find(e, SC_GROUP_COMPONENT, w->name));
 	SC_ASSERT(w->group);
-	for (uint32_t i = 0; i < old->n && !before; i++)
-		if (strcmp(old->watch[i].name, w->name) == 0)
-			before = &old->watch[i];
 	if (before && before->has_breaker == w->has_breaker)
 		keep(w, before);
 	else if (before)
@@ -202,17 +218,22 @@ static void enter(struct sc_engine *e, struct sc_component_watch *w,
 		return;
 	condition = sc_conditions_find(e->set, w->condition_id);
 	w->spec.live = condition >= 0 && sc_conditions_get(e->set, (size_t)condition)->live;
-	if (!before || !before->has_breaker)
-		sc_component_restore(e, w);
+	if (before && before->has_breaker)
+		return;
+	sc_component_restore(e, w);
+	warn_of_blindness(e, w);
 }
 
-static bool has_breaker_still(const struct sc_component_watches *set,
-			      const struct sc_component_watch *old)
+/* The component, or its breaker, is declared no more. */
+static void leave(struct sc_engine *e, struct sc_component_watch *old,
+		  const struct sc_component_watches *fresh)
 {
-	for (uint32_t i = 0; i < set->n; i++)
-		if (strcmp(set->watch[i].name, old->name) == 0)
-			return set->watch[i].has_breaker;
-	return false;
+	const struct sc_component_watch *next = find(fresh, old->name);
+
+	if (old->has_breaker && !(next && next->has_breaker))
+		sc_component_give_up(e, old);
+	if (!next)
+		sc_component_tell_events(e, old, 0, 0, true);
 }
 
 void sc_components_swap(struct sc_engine *e, struct sc_component_watches *fresh)
@@ -221,8 +242,7 @@ void sc_components_swap(struct sc_engine *e, struct sc_component_watches *fresh)
 	struct sc_component_watches old = s->set;
 
 	for (uint32_t i = 0; i < old.n; i++)
-		if (old.watch[i].has_breaker && !has_breaker_still(fresh, &old.watch[i]))
-			sc_component_give_up(e, &old.watch[i]);
+		leave(e, &old.watch[i], fresh);
 	s->set = *fresh;
 	*fresh = (struct sc_component_watches){0};
 	for (uint32_t i = 0; i < s->set.n; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is recorded, logged and shown of components. */
-#include "engine/components.h"
+#include "engine/components_impl.h"
 
 #include "base/json.h"
 #include "base/log.h"

@@ -14,7 +14,7 @@
  *   tenants.c    tells the counting side whose a cgroup is
  *   isolation.c  cuts that stand: made, changed, released
  *   audit.c      whether the world still holds them
- *   components*.c breakers, health and events of components
+ *   components*.c breakers, health and events of components: engine/components.h
  *   pending.c    fires that wait for a second person
  *   records.c    the journal and its projections
  *   state.c      status, and the state file
@@ -398,11 +398,11 @@ struct sc_isolation *sc_isolation_place(struct sc_engine *e, const char *fire_id
 /* What the fire tells: group (NULL: the target alone), names, times. */
 void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fire,
 			     struct sc_group *group);
-/* A place with the cut filled, for a fire about to begin; NULL with why (size bytes). */
+/* A place with the cut filled, for a fire about to begin; NULL with why. */
 void sc_isolation_fill_cut(struct sc_engine *e, struct sc_isolation *iso); /* not while busy */
 struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
-					const struct sc_fire *fire, uint32_t slot, char *why,
-					size_t size);
+					const struct sc_fire *fire, uint32_t slot,
+					char why[static SC_ACTION_TEXT_MAX]);
 /* The fire has its outcome, or its run is back: the place stands, is set again, or is given up. */
 void sc_isolation_settle(struct sc_engine *e, struct sc_active *a);
 /* A fire refused before it acted. */
@@ -446,27 +446,6 @@ void sc_audit_done(struct sc_engine *e);
 void sc_audit_look(struct sc_engine *e);
 /* The collector is done: what is missing is set again. */
 void sc_audit_take(struct sc_engine *e);
-
-/* --- components*.c --- */
-void sc_components_free(struct sc_engine *e);
-/* At the end, while there is still a journal: writes what was counted and not yet told. */
-void sc_components_finish(struct sc_engine *e);
-/* Each full tick, after the snapshot and before the decisions. */
-void sc_components_tick(struct sc_engine *e);
-/* The target is gone, and its slot not yet given back: its last counts are taken. */
-void sc_components_target_removed(struct sc_engine *e, uint32_t slot);
-/* Adds the session and the array of components to status and state file. */
-void sc_components_json(struct sc_engine *e, struct sc_json *j);
-/* A cut began to stand or was released: who holds its component is told at the next tick. */
-void sc_components_cut_changed(struct sc_engine *e, const struct sc_isolation *iso);
-/*
- * An operator's state ("auto" gives it back to itself). 0, also when it is so already; -ENOENT: no
- * such component, -EINVAL: no such state, -EOPNOTSUPP: the component declares no breaker, -EPERM:
- * an interlock vetoed the cut, -EIO: the cut failed; both are fires on record. Only 0 changes
- * something.
- */
-int sc_components_set_state(struct sc_engine *e, const char *component, const char *state,
-			    const char *by, const char *reason);
 
 /* --- pending.c --- */
 /* A fire that waits for a second person is over after this, by CLOCK_BOOTTIME, and at a reboot. */

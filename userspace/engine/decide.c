@@ -229,7 +229,7 @@ static int prepare(struct sc_engine *e, const struct sc_fire_request *rq,
 
 	if (sc_action_kind_cuts(fire->action)) {
 		a->isolation = sc_isolation_begin(e, sc_engine_condition_of(e, rq), fire, rq->slot,
-						  a->run.text, sizeof(a->run.text));
+						  a->run.text);
 		if (!a->isolation)
 			return -EOPNOTSUPP;
 		request->cut = &a->isolation->cut;

@@ -5,7 +5,7 @@
  * are; the hand makes the world so, again whenever members come, the world was changed by somebody
  * else, or a breaker wants another mode. One change of a cut is under way at a time.
  */
-#include "engine/core.h"
+#include "engine/components.h"
 
 #include "base/glob.h"
 #include "base/log.h"
@@ -97,6 +97,8 @@ static uint32_t find_members(struct sc_engine *e, const struct sc_isolation *iso
 		n = sc_group_members(e, iso->group, slots, SC_CUT_MEMBERS_MAX);
 		return SC_MIN(n, (uint32_t)SC_CUT_MEMBERS_MAX);
 	}
+	if (iso->cut.is_kept)
+		return 0;
 	slots[0] = iso->slot;
 	return sc_targets_get(e->targets, iso->slot) &&
 	       strcmp(sc_targets_get(e->targets, iso->slot)->path, iso->lone_path) == 0;
@@ -129,6 +131,7 @@ void sc_isolation_fill_cut(struct sc_engine *e, struct sc_isolation *iso)
 {
 	SC_ASSERT(!iso->is_busy);
 	iso->cut.mode = iso->mode;
+	iso->cut.is_kept = iso->cut.is_kept && !iso->group;
 	iso->cut.globs = iso->group ? (const char *const *)iso->group->globs : iso->lone_globs;
 	iso->cut.n_globs = iso->group ? iso->group->n_globs : iso->lone_globs[0] != NULL;
 	fill_members(e, iso);
@@ -201,7 +204,8 @@ void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fir
 	iso->until_boot_ns = fire->expires_at_boot_ns;
 	iso->lone_id = fire->cgroup_id;
 	sc_strcopy(iso->lone_path, sizeof(iso->lone_path), fire->target);
-	iso->lone_globs[0] = strpbrk(iso->lone_path, "*?") ? NULL : iso->lone_path;
+	iso->lone_globs[0] = fire->group[0] || strpbrk(iso->lone_path, "*?") ? NULL
+									     : iso->lone_path;
 	sc_strcopy(iso->condition_id, sizeof(iso->condition_id), fire->condition_id);
 	sc_strcopy(iso->by, sizeof(iso->by), fire->fired_by);
 	sc_strcopy(iso->cut.fire_id, sizeof(iso->cut.fire_id), fire->id);
@@ -212,8 +216,8 @@ void sc_isolation_fill_place(struct sc_isolation *iso, const struct sc_fire *fir
 }
 
 struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_condition *c,
-					const struct sc_fire *fire, uint32_t slot, char *why,
-					size_t size)
+					const struct sc_fire *fire, uint32_t slot,
+					char why[static SC_ACTION_TEXT_MAX])
 {
 	const struct sc_action_spec *action = &c->spec->action;
 	struct sc_group *group = sc_isolation_group(e, action, fire->action, slot);
@@ -221,17 +225,19 @@ struct sc_isolation *sc_isolation_begin(struct sc_engine *e, const struct sc_con
 
 	sc_isolations_arm(e);
 	if (e->traffic_why[0]) {
-		sc_strcopy(why, size, e->traffic_why);
+		sc_strcopy(why, SC_ACTION_TEXT_MAX, e->traffic_why);
 		return NULL;
 	}
 	if (group && sc_group_members(e, group, NULL, 0) > SC_CUT_MEMBERS_MAX) {
-		snprintf(why, size, "%s has more than %d cgroups; name the ones above them",
-			 group->name, SC_CUT_MEMBERS_MAX);
+		snprintf(why, SC_ACTION_TEXT_MAX,
+			 "%s has more than %d cgroups; name the ones above them", group->name,
+			 SC_CUT_MEMBERS_MAX);
 		return NULL;
 	}
 	iso = sc_isolation_place(e, fire->id);
 	if (!iso) {
-		snprintf(why, size, "%d cuts stand already; release some", SC_ISOLATIONS_MAX);
+		snprintf(why, SC_ACTION_TEXT_MAX, "%d cuts stand already; release some",
+			 SC_ISOLATIONS_MAX);
 		return NULL;
 	}
 	sc_isolation_fill_place(iso, fire, group);
@@ -282,6 +288,8 @@ int sc_isolation_release(struct sc_engine *e, struct sc_isolation *iso, const ch
 		return -EBUSY;
 	iso->is_release_due = false;
 	iso->cut.mode = SC_CUT_NONE;
+	iso->cut.globs = NULL; /* a reload may have freed them since they were computed */
+	iso->cut.n_globs = 0;
 	change(e, iso, true);
 	return 0;
 }

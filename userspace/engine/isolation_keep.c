@@ -76,16 +76,18 @@ struct sc_isolation *sc_isolation_adopt(struct sc_engine *e, const struct sc_fir
 	iso->mode = mode_named(fire->mode);
 	iso->cut.mode = iso->mode;
 	iso->stands = sc_fire_is_standing(fire);
-	/* A group that is declared no more cannot be computed again: what the gate holds stays. */
-	iso->is_dirty = iso->group || iso->lone_path[0] == '/';
-	if (!iso->is_dirty)
-		sc_log_warning("%s is cut (fire %s) and not declared any more: it stays as it was "
-			       "cut until released",
-			       iso->cut.name, iso->cut.fire_id);
+	iso->cut.is_kept = fire->group[0] && !iso->group;
+	iso->is_dirty = !iso->cut.is_kept;
+	if (iso->cut.is_kept)
+		sc_log_warning(
+			"%s is cut (fire %s) and not declared any more: the gate holds it as "
+			"it was until it is released or declared again",
+			iso->cut.name, iso->cut.fire_id);
 	return iso;
 }
 
-/* What the gate holds and no record knows: given back, because nobody could release it. */
+/* What the gate holds and no record knows: given back, because nobody could release it. After this
+ * every number that the gate uses is that of a place. */
 void sc_isolations_clear_unknown(struct sc_engine *e)
 {
 	const struct sc_traffic *traffic = e->ports->effector.traffic;
@@ -106,6 +108,7 @@ void sc_isolations_clear_unknown(struct sc_engine *e)
 		(void)traffic->ops->set_gate(traffic->ctx, &none, &report);
 		(void)traffic->ops->set_rules(traffic->ctx, &none, &report);
 	}
+	e->n_found = 0;
 }
 
 int sc_isolations_open(struct sc_engine *e)
@@ -127,8 +130,10 @@ int sc_isolations_open(struct sc_engine *e)
 
 void sc_isolations_close(struct sc_engine *e)
 {
-	for (uint32_t i = 0; i < SC_ISOLATIONS_MAX; i++)
+	for (uint32_t i = 0; i < SC_ISOLATIONS_MAX; i++) {
 		sc_group_unref(&e->isolations[i].group);
+		sc_group_unref(&e->isolations[i].old_group);
+	}
 	free(e->isolation_room);
 	free(e->found);
 	e->isolation_room = NULL;
@@ -137,16 +142,22 @@ void sc_isolations_close(struct sc_engine *e)
 
 /* --- reloads --- */
 
+/* What the configuration declares by the name of the group that is cut; NULL: nothing, or a cgroup
+ * alone is. */
+static struct sc_group *group_now(struct sc_engine *e, const struct sc_isolation *iso)
+{
+	if (iso->cut.is_kept)
+		return group_named(e, iso->cut.name);
+	return iso->group ? sc_group_find(e, iso->group->kind, iso->group->name) : NULL;
+}
+
 void sc_isolations_reloaded(struct sc_engine *e)
 {
 	for (uint32_t i = 0; i < SC_ISOLATIONS_MAX; i++) {
 		struct sc_isolation *iso = &e->isolations[i];
-		struct sc_group *group = iso->is_used && iso->group
-						 ? sc_group_find(e, iso->group->kind,
-								 iso->group->name)
-						 : NULL;
+		struct sc_group *group = iso->is_used ? group_now(e, iso) : NULL;
 
-		if (!iso->is_used || !iso->group)
+		if (!iso->is_used || (!iso->group && !group))
 			continue;
 		if (!group) {
 			iso->group->is_stale = true;

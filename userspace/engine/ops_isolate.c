@@ -5,6 +5,8 @@
  */
 #include "engine/ops.h"
 
+#include "engine/components.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -185,7 +187,7 @@ static uint32_t add(struct sc_op_call *call, const struct wish *w, const char *i
 	if (w->kind == SC_ACTION_CIRCUIT_BREAK)
 		spec.action.mode = w->mode != SC_CUT_NONE ? w->mode
 				   : twin                 ? twin->action.mode
-							  : SC_CUT_REFUSE_ALL;
+							  : SC_CUT_REFUSE_NEW; /* as in a file */
 	name = strdup(w->name);
 	if (w->is_path)
 		spec.scope = name;
@@ -257,6 +259,12 @@ static bool is_alone(const struct sc_isolation *iso)
 	return strncmp(iso->cut.name, alone, sizeof(alone) - 1) == 0;
 }
 
+/* A cut holds no more than the beginning of a very long name. */
+static bool is_named(const struct sc_isolation *iso, const char *group)
+{
+	return strncmp(iso->cut.name, group, sizeof(iso->cut.name) - 1) == 0;
+}
+
 /* On a cgroup alone both kinds may stand side by side: only the kind that is named is released. */
 static bool is_meant(const struct sc_isolation *iso, const char *group, const char *kind)
 {
@@ -265,7 +273,7 @@ static bool is_meant(const struct sc_isolation *iso, const char *group, const ch
 	if (!iso->is_used)
 		return false;
 	if (strncmp(group, alone, n) != 0)
-		return strcmp(iso->cut.name, group) == 0;
+		return is_named(iso, group);
 	if (kind && (iso->action == SC_ACTION_QUARANTINE) != (strcmp(kind, "quarantine") == 0))
 		return false;
 	return is_alone(iso) && strcmp(iso->lone_path, group + n) == 0;
@@ -314,9 +322,17 @@ void sc_op_release_group(struct sc_op_call *call, const char *group)
 /* The name behind `tenant ` or `component `. */
 static bool is_cut_of(const struct sc_isolation *iso, const char *name)
 {
-	const char *blank = strchr(iso->cut.name, ' ');
+	char group[SC_CUT_NAME_MAX];
 
-	return iso->is_used && !is_alone(iso) && blank && strcmp(blank + 1, name) == 0;
+	if (!iso->is_used || is_alone(iso))
+		return false;
+	for (int kind = 0; kind < SC_GROUP_KIND_COUNT; kind++) {
+		snprintf(group, sizeof(group), "%s %.128s",
+			 sc_group_kind_name((enum sc_group_kind)kind), name);
+		if (is_named(iso, group))
+			return true;
+	}
+	return false;
 }
 
 bool sc_op_is_group(struct sc_engine *e, const char *name)
@@ -385,12 +401,15 @@ void sc_op_breaker(struct sc_op_call *call)
 {
 	const char *component = sc_op_need(call, "component", "the component whose breaker it is");
 	const char *state = sc_op_need(call, "state", "what the breaker shall be");
+	struct sc_breaker_wish wish = {.component = component, .state = state};
 	int r;
 
 	if (!component || !state || !sc_op_is_signed(call))
 		return;
-	r = sc_components_set_state(call->e, component, state, sc_op_text(call, "operator"),
-				    sc_op_text(call, "reason"));
+	wish.by = sc_op_text(call, "operator");
+	wish.principal = call->principal;
+	wish.reason = sc_op_text(call, "reason");
+	r = sc_components_set_state(call->e, &wish);
 	if (r < 0) {
 		refuse_order(call, r, component, state);
 		return;

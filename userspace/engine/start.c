@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Coming up and going down: look at the world and say what is missing, recover, give the host back.
  * Everything is allocated here, before the loop begins. */
-#include "engine/core.h"
+#include "engine/components.h"
 #include "engine/store.h"
 #include "engine/workers.h"
 

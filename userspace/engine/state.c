@@ -5,6 +5,8 @@
 #include "engine/store.h"
 #include "engine/workers.h"
 
+#include "engine/components.h"
+
 #include "version.h"
 #include "record/fold.h"
 

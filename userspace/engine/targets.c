@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which cgroups there are: the BPF side's tree becomes targets with paths; gone ones are given
  * back. */
-#include "engine/core.h"
+#include "engine/components.h"
 
 #include "base/bell.h"
 #include "base/glob.h"

@@ -3,7 +3,7 @@
  * One tick: collect, judge, decide, act. The only place where the stages of the pipeline meet; each
  * returns values, none calls the next. Nothing is allocated here.
  */
-#include "engine/core.h"
+#include "engine/components.h"
 #include "engine/store.h"
 
 #include "base/log.h"

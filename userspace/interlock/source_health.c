@@ -14,9 +14,10 @@ enum sc_answer sc_interlock_source_health(const struct sc_interlock_facts *facts
 					sc_interlock_seconds(facts->evidence_age_ns),
 					sc_interlock_seconds(facts->evidence_age_max_ns));
 	if (facts->events_lost)
-		return sc_interlock_say(reason, SC_ANSWER_VETO,
-					"%llu events were lost, the last in the window of the evidence",
-					(unsigned long long)facts->events_lost);
+		return sc_interlock_say(
+			reason, SC_ANSWER_VETO,
+			"%llu events were lost, the last in the window of the evidence",
+			(unsigned long long)facts->events_lost);
 	return sc_interlock_say(reason, SC_ANSWER_PASS, "the evidence is %.3f s old, nothing lost",
 				sc_interlock_seconds(facts->evidence_age_ns));
 }

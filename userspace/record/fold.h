@@ -30,8 +30,8 @@ struct sc_fold_condition {
 /* The last transition of a component's breaker, and what it was recorded with. */
 struct sc_fold_breaker {
 	struct sc_breaker_record record;
-	char boot_id[SC_FIRE_BOOT_MAX]; /* of the boot that its times belong to */
-	int64_t real_less_boot_ns; /* CLOCK_REALTIME less CLOCK_BOOTTIME, to tell people its times */
+	char boot_id[SC_FIRE_BOOT_MAX];  /* of the boot that its times belong to */
+	int64_t real_less_boot_ns;       /* CLOCK_REALTIME less CLOCK_BOOTTIME, to tell its times */
 	char by[SC_FIRE_OPERATOR_MAX];   /* SC_PRINCIPAL_AGENT, or the operator */
 	char note[SC_FIRE_OPERATOR_MAX]; /* the operator's reason; empty = none */
 };

@@ -23,6 +23,10 @@ struct sc_cgroup_fs {
 	char root[PATH_MAX];  /* what the mount shows, as in /proc/PID/cgroup; "" for the whole */
 };
 
+/* Copies one field of /proc/PID/mountinfo, n bytes long, as the path that it means; to has PATH_MAX
+ * bytes. False when it does not fit. */
+bool sc_mountinfo_field(const char *from, size_t n, char *to);
+
 /*
  * Takes one line of /proc/PID/mountinfo (proc(5)). True when it is a cgroup2 mount whose root lies
  * in this cgroup namespace; then mount and root (each PATH_MAX bytes) are set, octal escapes

@@ -14,9 +14,8 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-/* Copies one field, undoing \040 \011 \012 \134 (fs/proc_namespace.c, mangle). False when it does
- * not fit. */
-static bool copy_field(const char *from, size_t n, char *to)
+/* Undoes \040 \011 \012 \134 (fs/proc_namespace.c, mangle). */
+bool sc_mountinfo_field(const char *from, size_t n, char *to)
 {
 	size_t len = 0;
 
@@ -50,8 +49,8 @@ bool sc_cgroup_mountinfo_line(const char *line, char *mount, char *root)
 			return false;
 		p++;
 	}
-	if (!copy_field(field[3], strcspn(field[3], " "), r) ||
-	    !copy_field(field[4], strcspn(field[4], " "), m))
+	if (!sc_mountinfo_field(field[3], strcspn(field[3], " "), r) ||
+	    !sc_mountinfo_field(field[4], strcspn(field[4], " "), m))
 		return false;
 	/* A mount from above this cgroup namespace: its paths do not match those of
 	 * /proc/PID/cgroup. */

@@ -163,9 +163,10 @@ static void begin(struct sc_gate_cut *cut)
 
 int sc_gate_set(struct sc_gate *g, const struct sc_gate_wish *wish)
 {
-	struct sc_gate_cut *cut = &g->cuts[wish->number];
+	struct sc_gate_cut *cut;
 
 	SC_ASSERT(wish->number < SC_GATE_CUTS_MAX && wish->mode < SC_GATE_MODE_COUNT);
+	cut = &g->cuts[wish->number];
 	if (wish->mode == SC_GATE_NONE)
 		return sc_gate_end(g, wish->number);
 	if (!sc_gate_stands(g, wish->number))

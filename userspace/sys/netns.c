@@ -51,6 +51,8 @@ int sc_netns_open(pid_t pid, uint64_t inode)
 	char path[NS_PATH_MAX];
 	struct stat st;
 
+	if (pid == 0)
+		return sc_netns_open_mounted(inode);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -80,6 +82,23 @@ static void *visit(void *arg)
 	return NULL;
 }
 
+/* By itself a new thread is not SCHED_FIFO where its maker is (SCHED_RESET_ON_FORK), and would keep
+ * it waiting behind whoever is. */
+static int keep_pace(pthread_attr_t *attr)
+{
+	struct sched_param param;
+	int policy = sched_getscheduler(0);
+
+	if (policy < 0 || sched_getparam(0, &param) < 0)
+		return errno;
+	policy &= ~SCHED_RESET_ON_FORK;
+	if (policy != SCHED_FIFO)
+		return 0;
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(attr, policy);
+	return pthread_attr_setschedparam(attr, &param);
+}
+
 int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
 {
 	struct visit v = {netns_fd, fn, arg, 0};
@@ -91,7 +110,13 @@ int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
 		return -r;
 	r = pthread_attr_setstacksize(&attr, STACK_SIZE);
 	if (!r)
+		r = keep_pace(&attr);
+	if (!r)
 		r = pthread_create(&thread, &attr, visit, &v);
+	if (r == EPERM) { /* no SCHED_FIFO for it: then as it comes */
+		pthread_attr_setinheritsched(&attr, PTHREAD_INHERIT_SCHED);
+		r = pthread_create(&thread, &attr, visit, &v);
+	}
 	pthread_attr_destroy(&attr);
 	if (r)
 		return -r;
@@ -105,12 +130,8 @@ void sc_netns_list_init(struct sc_netns_list *list)
 	list->is_all = true;
 }
 
-static void list_add(struct sc_netns_list *list, pid_t pid)
+void sc_netns_list_add(struct sc_netns_list *list, uint64_t inode, pid_t pid)
 {
-	uint64_t inode;
-
-	if (sc_netns_of(pid, &inode) < 0)
-		return;
 	for (uint32_t i = 0; i < list->n; i++)
 		if (list->found[i].inode == inode)
 			return;
@@ -118,6 +139,14 @@ static void list_add(struct sc_netns_list *list, pid_t pid)
 		list->is_all = false;
 	else
 		list->found[list->n++] = (struct sc_netns_found){inode, pid};
+}
+
+static void add_process(struct sc_netns_list *list, pid_t pid)
+{
+	uint64_t inode;
+
+	if (sc_netns_of(pid, &inode) == 0)
+		sc_netns_list_add(list, inode, pid);
 }
 
 int sc_netns_list_cgroup(struct sc_netns_list *list, int cgroup_fd)
@@ -129,7 +158,7 @@ int sc_netns_list_cgroup(struct sc_netns_list *list, int cgroup_fd)
 		return n;
 	list->is_all = list->is_all && is_all;
 	for (int i = 0; i < n; i++)
-		list_add(list, list->pids[i]);
+		add_process(list, list->pids[i]);
 	return 0;
 }
 
@@ -151,7 +180,7 @@ int sc_netns_list_host(struct sc_netns_list *list)
 		long pid = strtol(d->d_name, &end, 10);
 
 		if (pid > 0 && pid <= INT_MAX && !*end)
-			list_add(list, (pid_t)pid);
+			add_process(list, (pid_t)pid);
 	}
-	return 0;
+	return sc_netns_list_mounted(list);
 }

@@ -24,7 +24,8 @@ int sc_netns_of(pid_t pid, uint64_t *inode);
 int sc_netns_own(uint64_t *inode);
 /*
  * A descriptor of the namespace of a process, the caller's: it keeps the namespace alive. -ESRCH.
- * With inode not 0, -ESTALE when the process is in another one than that by now.
+ * With inode not 0, -ESTALE when the process is in another one than that by now. With pid 0, the
+ * namespace of that inode through the file it is bound to; -ESRCH when it is bound to none.
  */
 int sc_netns_open(pid_t pid, uint64_t inode);
 
@@ -36,7 +37,7 @@ int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg);
 
 struct sc_netns_found {
 	uint64_t inode;
-	pid_t pid; /* a process that was in it */
+	pid_t pid; /* a process that was in it; 0 = it was found bound to a file */
 };
 
 /* Distinct namespaces, being gathered. Some 70 KiB, scratch included: not for small stacks. */
@@ -55,5 +56,11 @@ void sc_netns_list_init(struct sc_netns_list *list);
  * seen. 0, or -errno when the cgroup cannot be read.
  */
 int sc_netns_list_cgroup(struct sc_netns_list *list, int cgroup_fd);
-/* Adds the namespaces of every process of this pid namespace: to find what somebody left behind. */
+/* Adds the namespaces of every process of this pid namespace, and those that are bound to a file in
+ * this mount namespace: to find what somebody left behind. */
 int sc_netns_list_host(struct sc_netns_list *list);
+
+/* For netns*.c alone: adds one that is not there yet; netns_mount.c's parts of the above. */
+void sc_netns_list_add(struct sc_netns_list *list, uint64_t inode, pid_t pid);
+int sc_netns_open_mounted(uint64_t inode);
+int sc_netns_list_mounted(struct sc_netns_list *list);

@@ -82,7 +82,8 @@ int sc_nft_open(struct sc_nft **out, int netns_fd, const char *table, struct sc_
 	r = sc_nft_socket_open(&nft->socket, netns_fd);
 	if (r < 0)
 		return sc_diag_set(diag, r, 0, 0, "netlink to nf_tables: %s", strerror(-r));
-	r = rehearse(nft, diag);
+	/* Modules are for all namespaces alike. */
+	r = netns_fd < 0 ? rehearse(nft, diag) : 0;
 	if (r < 0)
 		return r;
 	*out = SC_TAKE_PTR(nft);
@@ -108,7 +109,6 @@ void sc_nft_close(struct sc_nft **nft)
 struct read_back {
 	uint32_t first;        /* sequence number of the first question */
 	uint32_t n_come, n_go; /* so many shall be there; after these, so many not */
-	const struct sc_nft_changes *changes;
 	uint32_t found, absent, generation;
 };
 
@@ -143,7 +143,7 @@ static int read_back_few(struct sc_nft *nft)
 {
 	const struct sc_nft_changes *c = &nft->changes;
 	struct sc_nft_batch *b = &nft->batch;
-	struct read_back rb = {.first = b->next, .changes = c};
+	struct read_back rb = {.first = b->next};
 	struct sc_nft_reply reply = {.what = SC_NFT_QUESTIONS, .take = take_read_back, .arg = &rb};
 
 	sc_nft_batch_reset(b);
@@ -177,11 +177,19 @@ static void swap_models(struct sc_nft *nft)
 	nft->next = was;
 }
 
+/* What is left to a gate says so in a set's comment, which cannot be changed. */
+static bool needs_new_table(const struct sc_nft_model *now, const struct sc_nft_model *next)
+{
+	return !now->has_table || now->is_damaged ||
+	       (now->has_gate != next->has_gate && now->levels[SC_NFT_DROP] &&
+		next->levels[SC_NFT_DROP]);
+}
+
 /* One attempt at making `now` like `next`. 0 when it was so already, 1 when it was sent (look
  * again), -errno. */
 static int change(struct sc_nft *nft, struct sc_diag *diag)
 {
-	bool is_new = !nft->now.has_table || nft->now.is_damaged;
+	bool is_new = needs_new_table(&nft->now, &nft->next);
 	struct sc_nft_step step = {nft->table, is_new ? &nothing : &nft->now, &nft->next,
 				   &nft->changes};
 	uint32_t generation;
@@ -235,6 +243,12 @@ int sc_nft_set(struct sc_nft *nft, const struct sc_nft_want *want, struct sc_dia
 	return r < 0 ? r : sc_diag_set(diag, -EBUSY, 0, 0, "nf_tables is changed faster than read");
 }
 
+/* More is there than shall be: something where there should be nothing, or a stronger verdict. */
+static bool is_beyond(const struct sc_nft_change *c)
+{
+	return c->was && (!c->is || c->was->verdict < c->is->verdict);
+}
+
 int sc_nft_compare(struct sc_nft *nft, const struct sc_nft_want *want, struct sc_nft_counts *counts,
 		   struct sc_nft_audit *audit, struct sc_diag *diag)
 {
@@ -251,8 +265,10 @@ int sc_nft_compare(struct sc_nft *nft, const struct sc_nft_want *want, struct sc
 	audit->has_table = nft->now.has_table;
 	audit->is_damaged = nft->now.has_table && (nft->now.is_damaged || c->has_structure);
 	for (uint32_t i = 0; i < c->n; i++) {
-		audit->missing += c->list[i].is != NULL;
-		audit->foreign += c->list[i].is == NULL;
+		bool is_foreign = is_beyond(&c->list[i]);
+
+		audit->missing += !is_foreign;
+		audit->foreign += is_foreign;
 	}
 	if (!audit->has_table)
 		snprintf(audit->text, sizeof(audit->text), "there is no table");

@@ -4,8 +4,8 @@
  * to verdict per kind, direction and cgroup level in use, and one rule for each map. Mechanism
  * only: who is cut, and how hard, is told whole each time and applied as a difference.
  *
- * A table as `nft list table inet scram` shows it is in docs/reference; the expressions are those
- * of nft(8), the messages those of linux/netfilter/nf_tables.h.
+ * What `nft list table inet scram` shows is told at the top of nft_rules.c; the expressions are
+ * those of nft(8), the messages those of linux/netfilter/nf_tables.h.
  *
  * Not thread-safe: one object belongs to one thread. Any number of objects, also in different
  * processes, may work on one table: each notices by the kernel's generation number when its belief
@@ -26,7 +26,7 @@
 
 /* What becomes of a packet from or to a socket of the cgroup; the stronger first. */
 enum sc_nft_verdict {
-	SC_NFT_DROP,       /* vanishes; with a gate behind: passed on to it, which drops */
+	SC_NFT_DROP,       /* vanishes; with a gate behind: left to it, and only listed here */
 	SC_NFT_REFUSE_ALL, /* TCP is reset, else ICMP admin-prohibited; resets themselves pass */
 	SC_NFT_REFUSE_NEW, /* what begins a TCP connection is reset; all else passes */
 	SC_NFT_TRY,        /* as REFUSE_NEW, once so many have been let through */
@@ -56,7 +56,10 @@ struct sc_nft_want {
 	bool has_gate;                         /* a gate stands behind SC_NFT_DROP */
 };
 
-/* What the rules have held back of one cgroup, since its element was made. */
+/*
+ * What the rules have held back of one cgroup, since its element was made. Of what is left to a
+ * gate they count only what they see, which may be nothing: the gate counts.
+ */
 struct sc_nft_counts {
 	uint64_t packets_in, bytes_in;   /* to its sockets */
 	uint64_t packets_out, bytes_out; /* from its sockets */
@@ -68,9 +71,9 @@ struct sc_nft_counts {
 /* How the rules differ from what shall be there. */
 struct sc_nft_audit {
 	bool has_table;
-	bool is_damaged;             /* chains, rules or maps are not as we make them */
-	uint32_t missing;            /* elements that are not there, or with another verdict */
-	uint32_t foreign;            /* elements that are too much */
+	bool is_damaged;  /* chains, rules or maps are not as we make them */
+	uint32_t missing; /* elements that are not there, or with a weaker or another verdict */
+	uint32_t foreign; /* elements that are too much, or with a stronger verdict */
 	char text[SC_DIAG_TEXT_MAX]; /* the first difference, for people; empty = none */
 };
 
@@ -79,8 +82,9 @@ struct sc_nft;
 /*
  * Opens the door to nf_tables in the network namespace of the descriptor netns_fd (of
  * /proc/PID/ns/net; not kept), or with -1 in the caller's own, for the table `inet NAME` of at most
- * SC_NFT_TABLE_TEXT_MAX - 1 bytes. Asks the kernel in a dry run for each expression that will be
- * needed, so that its modules are loaded now and not at the first cut. Makes no table.
+ * SC_NFT_TABLE_TEXT_MAX - 1 bytes. In the caller's own it asks the kernel in a dry run for each
+ * expression that will be needed, so that its modules are loaded now and not at the first cut: to
+ * be done once before others are opened. Makes no table.
  *
  * 0 and *out, the caller's (sc_nft_close); -EOPNOTSUPP when the kernel lacks something, with what
  * and the remedy in diag; -EPERM without CAP_NET_ADMIN (and CAP_SYS_ADMIN for another namespace).

@@ -126,6 +126,8 @@ void sc_nft_model_done(struct sc_nft_model *m);
 int sc_nft_model_reserve(struct sc_nft_model *m, uint32_t n);
 /* 0; -EINVAL with the reason in diag; -ENOMEM. */
 int sc_nft_model_of(struct sc_nft_model *m, const struct sc_nft_want *want, struct sc_diag *diag);
+/* Some packets have to be looked at: there are base chains. What a gate drops needs none. */
+bool sc_nft_model_has_hooks(const struct sc_nft_model *m);
 /* The element is in the rules already. Not asked: what the chain of its number allows. */
 bool sc_nft_element_same(const struct sc_nft_element *a, const struct sc_nft_element *b);
 
@@ -156,9 +158,12 @@ bool sc_nft_set_parse(const char *name, enum sc_nft_verdict *verdict, enum sc_nf
 		      uint32_t *level);
 void sc_nft_try_name(char out[static SC_NFT_NAME_MAX], uint32_t number);
 bool sc_nft_try_parse(const char *name, uint32_t *number);
-extern const char *const sc_nft_way_names[SC_NFT_WAY_COUNT]; /* of the base chains: input, output */
+/* Of the base chains, and of those that see what begins a TCP connection. */
+extern const char *const sc_nft_base_names[SC_NFT_WAY_COUNT];
+extern const char *const sc_nft_opening_names[SC_NFT_WAY_COUNT];
 #define SC_NFT_CHAIN_REFUSE_ALL "refuse_all"
-#define SC_NFT_COMMENT_GATE     "the gate behind drops it"
+#define SC_NFT_COMMENT_GATE     "the gate drops these"
+#define SC_NFT_SET_COMMENT      7 /* NFTNL_UDATA_SET_COMMENT of libnftnl */
 #define SC_NFT_PRIORITY         (-10)
 
 /* What makes an empty table of nothing, or with replaces of whatever table there is. */
@@ -172,7 +177,7 @@ struct sc_nft_step {
 };
 void sc_nft_put_step(struct sc_nft_batch *b, const struct sc_nft_step *step);
 
-/* The rules of the base chains, of refuse_all, and of one try chain. */
+/* The rules of base and opening chains, of refuse_all, and of one try chain. */
 void sc_nft_put_rules_hooks(struct sc_nft_batch *b, const char *table,
 			    const struct sc_nft_model *is);
 void sc_nft_put_rules_refuse_all(struct sc_nft_batch *b, const char *table);
@@ -206,17 +211,24 @@ int sc_nft_elements_parse(const struct nlmsghdr *nlh,
 			  int (*fn)(void *arg, const struct sc_nft_seen *seen), void *arg);
 /* What the kernel tells about other things (nft_match.c): true when it is as we make it. */
 bool sc_nft_table_matches(const struct nlmsghdr *nlh);
-bool sc_nft_set_matches(const struct nlmsghdr *nlh, enum sc_nft_verdict *verdict,
-			enum sc_nft_way *way, uint32_t *level);
+
+struct sc_nft_told {
+	enum sc_nft_verdict verdict;
+	enum sc_nft_way way;
+	uint32_t level;
+	bool has_gate; /* its comment says so */
+};
+bool sc_nft_set_matches(const struct nlmsghdr *nlh, struct sc_nft_told *told);
 
 struct sc_nft_chain {
 	enum {
 		SC_NFT_CHAIN_OTHER_TABLE,
 		SC_NFT_CHAIN_BASE,
+		SC_NFT_CHAIN_OPENING,
 		SC_NFT_CHAIN_REFUSAL,
 		SC_NFT_CHAIN_TRIES,
 	} kind;
-	uint32_t number;  /* enum sc_nft_way of a base chain; of the tries */
+	uint32_t number;  /* enum sc_nft_way of base and opening chains; of the tries */
 	const char *name; /* borrowed from the message; NULL in another table */
 };
 bool sc_nft_chain_matches(const struct nlmsghdr *nlh, const char *table,

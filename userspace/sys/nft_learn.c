@@ -21,7 +21,8 @@ struct learner {
 	struct sc_nft_model *m;
 	char *text; /* the first damage */
 	uint32_t generation;
-	bool has_chain[3]; /* input, output, refuse_all */
+	bool has_base[SC_NFT_WAY_COUNT], has_opening[SC_NFT_WAY_COUNT], has_refusal;
+	uint32_t gates[2]; /* sets of SC_NFT_DROP with false, with true */
 	uint32_t n_tries;  /* chains of tries */
 	uint32_t levels[SC_NFT_VERDICT_COUNT][SC_NFT_WAY_COUNT];
 	struct sc_nft_heap rules;
@@ -96,9 +97,11 @@ static int take_chain(void *arg, const struct nlmsghdr *nlh, int error)
 		damage(l, "chain %s is not ours, or not as we make it",
 		       chain.name ? chain.name : "?");
 	else if (chain.kind == SC_NFT_CHAIN_BASE)
-		l->has_chain[chain.number] = true;
+		l->has_base[chain.number] = true;
+	else if (chain.kind == SC_NFT_CHAIN_OPENING)
+		l->has_opening[chain.number] = true;
 	else if (chain.kind == SC_NFT_CHAIN_REFUSAL)
-		l->has_chain[SC_NFT_WAY_COUNT] = true;
+		l->has_refusal = true;
 	else if (chain.kind == SC_NFT_CHAIN_TRIES)
 		l->n_tries++;
 	return 0;
@@ -107,30 +110,26 @@ static int take_chain(void *arg, const struct nlmsghdr *nlh, int error)
 static int ask_chains(struct learner *l, struct sc_diag *diag)
 {
 	struct sc_nft_batch *b = &l->nft->batch;
-	int r;
 
 	sc_nft_batch_reset(b);
 	sc_nft_message_begin(b, NFT_MSG_GETCHAIN, NLM_F_DUMP);
 	sc_nft_message_end(b);
-	r = ask(l, SC_NFT_DUMP, take_chain, diag);
-	for (size_t i = 0; r == 0 && i < SC_ARRAY_SIZE(l->has_chain); i++)
-		if (!l->has_chain[i])
-			damage(l, "a chain is missing");
-	return r;
+	return ask(l, SC_NFT_DUMP, take_chain, diag);
 }
 
 static int take_set(void *arg, const struct nlmsghdr *nlh, int error)
 {
 	struct learner *l = arg;
-	enum sc_nft_verdict verdict;
-	enum sc_nft_way way;
-	uint32_t level;
+	struct sc_nft_told told;
 	(void)error;
 
-	if (sc_nft_set_matches(nlh, &verdict, &way, &level))
-		l->levels[verdict][way] |= 1U << level;
-	else
+	if (!sc_nft_set_matches(nlh, &told)) {
 		damage(l, "a set or map is not ours, or not as we make it");
+		return 0;
+	}
+	l->levels[told.verdict][told.way] |= 1U << told.level;
+	if (told.verdict == SC_NFT_DROP)
+		l->gates[told.has_gate]++;
 	return 0;
 }
 
@@ -149,6 +148,9 @@ static int ask_sets(struct learner *l, struct sc_diag *diag)
 		if (l->levels[v][SC_NFT_IN] != l->levels[v][SC_NFT_OUT])
 			damage(l, "a set is there for one direction only");
 	}
+	l->m->has_gate = l->gates[true] > 0;
+	if (l->gates[true] && l->gates[false])
+		damage(l, "some sets are left to the gate and some are not");
 	return r;
 }
 
@@ -160,13 +162,13 @@ static int take_rule(void *arg, const struct nlmsghdr *nlh, int error)
 	uint32_t number;
 	(void)error;
 
-	if (!chain)
-		return -EBADMSG;
+	if (!chain) {
+		damage(l, "a rule cannot be read");
+		return 0;
+	}
 	if (comment && sc_nft_try_parse(chain, &number) &&
 	    sc_nft_try_comment_parse(comment, &l->m->tries[number]))
 		(void)sc_nft_rule_counter(nlh, &l->m->tries[number].passed);
-	else if (comment && !strcmp(comment, SC_NFT_COMMENT_GATE))
-		l->m->has_gate = true;
 	l->n_rules++;
 	return sc_nft_heap_add(&l->rules, nlh);
 }
@@ -222,6 +224,16 @@ static void compare_rules(struct learner *l)
 		damage(l, "there are rules that are not ours");
 }
 
+static void expect_chains(struct learner *l)
+{
+	bool has_hooks = sc_nft_model_has_hooks(l->m), is_same = l->has_refusal;
+
+	for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++)
+		is_same = is_same && l->has_base[way] == has_hooks && l->has_opening[way];
+	if (!is_same)
+		damage(l, "a chain is missing or too much");
+}
+
 static void expect_rules(struct learner *l)
 {
 	struct sc_nft_batch *e = &l->nft->expected;
@@ -252,6 +264,7 @@ static int ask_rules(struct learner *l, struct sc_diag *diag)
 	r = ask(l, SC_NFT_DUMP, take_rule, diag);
 	if (r < 0)
 		return r;
+	expect_chains(l);
 	expect_rules(l);
 	if (!l->nft->expected.error)
 		compare_rules(l);
@@ -278,9 +291,13 @@ static int see(void *arg, const struct sc_nft_seen *seen)
 static int take_elements(void *arg, const struct nlmsghdr *nlh, int error)
 {
 	struct learner *l = arg;
+	int r = sc_nft_elements_parse(nlh, see, l);
 	(void)error;
 
-	return sc_nft_elements_parse(nlh, see, l);
+	if (r != -EBADMSG)
+		return r;
+	damage(l, "an element is not as we make it");
+	return 0;
 }
 
 static int ask_elements(struct learner *l, struct sc_diag *diag)
@@ -358,7 +375,10 @@ static int look(struct learner *l, struct sc_diag *diag)
 	memset(l->m->levels, 0, sizeof(l->m->levels));
 	memset(l->m->tries, 0, sizeof(l->m->tries));
 	memset(l->levels, 0, sizeof(l->levels));
-	memset(l->has_chain, 0, sizeof(l->has_chain));
+	memset(l->has_base, 0, sizeof(l->has_base));
+	memset(l->has_opening, 0, sizeof(l->has_opening));
+	memset(l->gates, 0, sizeof(l->gates));
+	l->has_refusal = false;
 	l->rules.len = 0;
 	l->n_rules = l->n_tries = 0;
 	l->n_seen = 0;

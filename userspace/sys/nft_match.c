@@ -165,14 +165,24 @@ static uint32_t u32_of(struct nlattr *const *tb, int attr, uint32_t absent)
 	return tb[attr] ? ntohl(nla_get_u32(tb[attr])) : absent;
 }
 
-bool sc_nft_set_matches(const struct nlmsghdr *nlh, enum sc_nft_verdict *verdict,
-			enum sc_nft_way *way, uint32_t *level)
+static bool is_gate_comment(const struct nlattr *data)
+{
+	static const char head[] = {SC_NFT_SET_COMMENT, sizeof(SC_NFT_COMMENT_GATE)};
+	const char *at = nla_data(data);
+
+	return nla_len(data) == sizeof(head) + sizeof(SC_NFT_COMMENT_GATE) &&
+	       !memcmp(at, head, sizeof(head)) &&
+	       !memcmp(at + sizeof(head), SC_NFT_COMMENT_GATE, sizeof(SC_NFT_COMMENT_GATE));
+}
+
+bool sc_nft_set_matches(const struct nlmsghdr *nlh, struct sc_nft_told *told)
 {
 	static const struct nla_policy policy[NFTA_SET_MAX + 1] = {
 		[NFTA_SET_NAME] = {.type = NLA_NUL_STRING},
 		[NFTA_SET_FLAGS] = {.type = NLA_U32},
 		[NFTA_SET_KEY_LEN] = {.type = NLA_U32},
 		[NFTA_SET_DATA_TYPE] = {.type = NLA_U32},
+		[NFTA_SET_USERDATA] = {.minlen = 1},
 		[NFTA_SET_EXPR] = {.type = NLA_NESTED},
 	};
 	struct nlattr *tb[NFTA_SET_MAX + 1];
@@ -180,9 +190,11 @@ bool sc_nft_set_matches(const struct nlmsghdr *nlh, enum sc_nft_verdict *verdict
 
 	if ((nlh->nlmsg_type & 0xff) != NFT_MSG_NEWSET ||
 	    nlmsg_parse((void *)nlh, HEADER, tb, NFTA_SET_MAX, policy) < 0 || !tb[NFTA_SET_NAME] ||
-	    !sc_nft_set_parse(nla_data(tb[NFTA_SET_NAME]), verdict, way, level))
+	    !sc_nft_set_parse(nla_data(tb[NFTA_SET_NAME]), &told->verdict, &told->way,
+			      &told->level))
 		return false;
-	is_map = *verdict == SC_NFT_TRY;
+	is_map = told->verdict == SC_NFT_TRY;
+	told->has_gate = tb[NFTA_SET_USERDATA] && is_gate_comment(tb[NFTA_SET_USERDATA]);
 	return u32_of(tb, NFTA_SET_FLAGS, 0) == (is_map ? NFT_SET_MAP : 0) &&
 	       u32_of(tb, NFTA_SET_KEY_LEN, 0) == sizeof(uint64_t) &&
 	       u32_of(tb, NFTA_SET_DATA_TYPE, 0) == (is_map ? NFT_DATA_VERDICT : 0) &&
@@ -201,6 +213,14 @@ static bool is_hook(struct nlattr *hook, enum sc_nft_way way)
 	return nla_parse_nested(tb, NFTA_HOOK_MAX, hook, policy) == 0 &&
 	       u32_of(tb, NFTA_HOOK_HOOKNUM, UINT32_MAX) == number &&
 	       u32_of(tb, NFTA_HOOK_PRIORITY, 0) == (uint32_t)SC_NFT_PRIORITY;
+}
+
+static bool is_way(const char *name, const char *const names[SC_NFT_WAY_COUNT], uint32_t *way)
+{
+	for (*way = 0; *way < SC_NFT_WAY_COUNT; ++*way)
+		if (!strcmp(name, names[*way]))
+			return true;
+	return false;
 }
 
 bool sc_nft_chain_matches(const struct nlmsghdr *nlh, const char *table, struct sc_nft_chain *chain)
@@ -222,16 +242,15 @@ bool sc_nft_chain_matches(const struct nlmsghdr *nlh, const char *table, struct 
 	if (strcmp(nla_data(tb[NFTA_CHAIN_TABLE]), table) != 0)
 		return true;
 	chain->name = nla_data(tb[NFTA_CHAIN_NAME]);
-	for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++) {
-		if (strcmp(chain->name, sc_nft_way_names[way]) != 0)
-			continue;
+	if (is_way(chain->name, sc_nft_base_names, &chain->number)) {
 		chain->kind = SC_NFT_CHAIN_BASE;
-		chain->number = way;
-		return tb[NFTA_CHAIN_HOOK] && is_hook(tb[NFTA_CHAIN_HOOK], way) &&
+		return tb[NFTA_CHAIN_HOOK] && is_hook(tb[NFTA_CHAIN_HOOK], chain->number) &&
 		       u32_of(tb, NFTA_CHAIN_POLICY, NF_ACCEPT) == NF_ACCEPT &&
 		       tb[NFTA_CHAIN_TYPE] && !nla_strcmp(tb[NFTA_CHAIN_TYPE], "filter");
 	}
-	if (!strcmp(chain->name, SC_NFT_CHAIN_REFUSE_ALL))
+	if (is_way(chain->name, sc_nft_opening_names, &chain->number))
+		chain->kind = SC_NFT_CHAIN_OPENING;
+	else if (!strcmp(chain->name, SC_NFT_CHAIN_REFUSE_ALL))
 		chain->kind = SC_NFT_CHAIN_REFUSAL;
 	else if (sc_nft_try_parse(chain->name, &chain->number))
 		chain->kind = SC_NFT_CHAIN_TRIES;

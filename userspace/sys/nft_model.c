@@ -104,6 +104,12 @@ int sc_nft_model_of(struct sc_nft_model *m, const struct sc_nft_want *want, stru
 	return 0;
 }
 
+bool sc_nft_model_has_hooks(const struct sc_nft_model *m)
+{
+	return m->levels[SC_NFT_REFUSE_ALL] || m->levels[SC_NFT_REFUSE_NEW] ||
+	       m->levels[SC_NFT_TRY] || (m->levels[SC_NFT_DROP] && !m->has_gate);
+}
+
 bool sc_nft_element_same(const struct sc_nft_element *a, const struct sc_nft_element *b)
 {
 	return a->level == b->level && a->verdict == b->verdict &&

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules, as `nft list` prints them. In `input` and `output`, for each set in use, the stronger
- * verdict first, so that a cgroup below another one gets the stronger of both:
+ * The rules, as `nft list` prints them; for output likewise:
  *
- *	socket cgroupv2 level 2 @drop_in_2 drop                  (accept, with a gate behind)
- *	socket cgroupv2 level 3 @all_in_3 jump refuse_all
- *	tcp flags syn / fin,syn,rst,ack socket cgroupv2 level 3 @new_in_3 reject with tcp reset
- *	tcp flags syn / fin,syn,rst,ack socket cgroupv2 level 3 vmap @try_in_3
+ *	chain input {
+ *		socket cgroupv2 level 2 @drop_in_2 drop
+ *		socket cgroupv2 level 3 @all_in_3 jump refuse_all
+ *		tcp flags syn / fin,syn,rst,ack jump opening_in
+ *	}
+ *	chain opening_in {
+ *		socket cgroupv2 level 3 @new_in_3 reject with tcp reset
+ *		socket cgroupv2 level 3 vmap @try_in_3
+ *	}
+ *
+ * To find a packet's socket and cgroup takes 50 to 100 ns and is done for every packet of the host,
+ * so there are only rules for what is in use: most packets of a host that refuses new connections
+ * are seen by one comparison, and those of a host that has a gate to drop what it drops by no rule
+ * at all. Where other rules are in use too, what is left to the gate is accepted ahead of them: no
+ * weaker rule shall answer what the gate lets vanish.
  *
  * New connections are told by the packet alone: to ask conntrack would switch it on for the host.
  */
@@ -199,48 +209,78 @@ static void put_limit(struct sc_nft_batch *b, uint32_t burst)
 	expression_end(b, e);
 }
 
+/* One chain being filled. */
 struct place {
-	const char *table;
+	const char *table, *chain;
 	enum sc_nft_way way;
-	uint32_t level;
-	bool has_gate;
 };
 
-static void put_rule_of_set(struct sc_nft_batch *b, const struct place *p,
-			    enum sc_nft_verdict verdict)
+/* What becomes of a packet, beside what a map says. */
+static void put_end(struct sc_nft_batch *b, enum sc_nft_verdict verdict, bool has_gate)
 {
-	bool is_for_new = verdict == SC_NFT_REFUSE_NEW || verdict == SC_NFT_TRY;
-	bool is_left_to_gate = verdict == SC_NFT_DROP && p->has_gate;
-	struct nlattr *rule = rule_begin(b, p->table, sc_nft_way_names[p->way]);
-	char set[SC_NFT_NAME_MAX];
-
-	sc_nft_set_name(set, verdict, p->way, p->level);
-	if (is_for_new)
-		put_tcp_flags(b, TCP_FLAGS_OPEN, NFT_CMP_EQ, TCP_SYN);
-	put_cgroup(b, p->level);
-	put_lookup(b, set, verdict == SC_NFT_TRY);
-	/* Accepted, not just passed: no weaker rule shall answer what the gate lets vanish. */
-	if (verdict == SC_NFT_DROP)
-		put_verdict(b, is_left_to_gate ? NF_ACCEPT : NF_DROP, NULL);
-	else if (verdict == SC_NFT_REFUSE_ALL)
+	if (verdict == SC_NFT_REFUSE_ALL)
 		put_verdict(b, NFT_JUMP, SC_NFT_CHAIN_REFUSE_ALL);
 	else if (verdict == SC_NFT_REFUSE_NEW)
 		put_reset(b);
-	rule_end(b, rule, is_left_to_gate ? SC_NFT_COMMENT_GATE : NULL);
+	else if (verdict == SC_NFT_DROP)
+		put_verdict(b, has_gate ? NF_ACCEPT : NF_DROP, NULL);
+}
+
+static void put_rules_of_sets(struct sc_nft_batch *b, const struct place *p,
+			      enum sc_nft_verdict verdict, const struct sc_nft_model *is)
+{
+	bool is_left_to_gate = verdict == SC_NFT_DROP && is->has_gate;
+	char set[SC_NFT_NAME_MAX];
+
+	for (uint32_t levels = is->levels[verdict]; levels; levels &= levels - 1) {
+		uint32_t level = (uint32_t)__builtin_ctz(levels);
+		struct nlattr *rule = rule_begin(b, p->table, p->chain);
+
+		sc_nft_set_name(set, verdict, p->way, level);
+		put_cgroup(b, level);
+		put_lookup(b, set, verdict == SC_NFT_TRY);
+		put_end(b, verdict, is->has_gate);
+		rule_end(b, rule, is_left_to_gate ? SC_NFT_COMMENT_GATE : NULL);
+	}
+}
+
+static void put_rules_base(struct sc_nft_batch *b, const struct place *p,
+			   const struct sc_nft_model *is)
+{
+	struct nlattr *rule;
+
+	if (!is->has_gate || is->levels[SC_NFT_REFUSE_ALL])
+		put_rules_of_sets(b, p, SC_NFT_DROP, is);
+	put_rules_of_sets(b, p, SC_NFT_REFUSE_ALL, is);
+	if (!is->levels[SC_NFT_REFUSE_NEW] && !is->levels[SC_NFT_TRY])
+		return;
+	rule = rule_begin(b, p->table, p->chain);
+	put_tcp_flags(b, TCP_FLAGS_OPEN, NFT_CMP_EQ, TCP_SYN);
+	put_verdict(b, NFT_JUMP, sc_nft_opening_names[p->way]);
+	rule_end(b, rule, NULL);
+}
+
+static void put_rules_opening(struct sc_nft_batch *b, const struct place *p,
+			      const struct sc_nft_model *is)
+{
+	if (!is->levels[SC_NFT_REFUSE_NEW] && !is->levels[SC_NFT_TRY])
+		return;
+	if (is->has_gate && !is->levels[SC_NFT_REFUSE_ALL])
+		put_rules_of_sets(b, p, SC_NFT_DROP, is);
+	put_rules_of_sets(b, p, SC_NFT_REFUSE_NEW, is);
+	put_rules_of_sets(b, p, SC_NFT_TRY, is);
 }
 
 void sc_nft_put_rules_hooks(struct sc_nft_batch *b, const char *table,
 			    const struct sc_nft_model *is)
 {
 	for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++) {
-		for (unsigned int v = 0; v < SC_NFT_VERDICT_COUNT; v++) {
-			for (uint32_t levels = is->levels[v]; levels; levels &= levels - 1) {
-				struct place place = {table, way, (uint32_t)__builtin_ctz(levels),
-						      is->has_gate};
+		struct place base = {table, sc_nft_base_names[way], way};
+		struct place opening = {table, sc_nft_opening_names[way], way};
 
-				put_rule_of_set(b, &place, v);
-			}
-		}
+		if (sc_nft_model_has_hooks(is))
+			put_rules_base(b, &base, is);
+		put_rules_opening(b, &opening, is);
 	}
 }
 

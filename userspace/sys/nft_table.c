@@ -14,11 +14,17 @@
 /* TLV of nft(8): type 0 is the comment of a table. */
 #define USERDATA_COMMENT 0
 
-const char *const sc_nft_way_names[] = {
+const char *const sc_nft_base_names[] = {
 	[SC_NFT_IN] = "input",
 	[SC_NFT_OUT] = "output",
 };
-_Static_assert(SC_ARRAY_SIZE(sc_nft_way_names) == SC_NFT_WAY_COUNT, "one name per way");
+_Static_assert(SC_ARRAY_SIZE(sc_nft_base_names) == SC_NFT_WAY_COUNT, "one name per way");
+
+const char *const sc_nft_opening_names[] = {
+	[SC_NFT_IN] = "opening_in",
+	[SC_NFT_OUT] = "opening_out",
+};
+_Static_assert(SC_ARRAY_SIZE(sc_nft_opening_names) == SC_NFT_WAY_COUNT, "one name per way");
 
 static const char *const ways[] = {[SC_NFT_IN] = "in", [SC_NFT_OUT] = "out"};
 _Static_assert(SC_ARRAY_SIZE(ways) == SC_NFT_WAY_COUNT, "one word per way");
@@ -121,7 +127,7 @@ static void put_base_chain(struct sc_nft_batch *b, const char *table, enum sc_nf
 
 	sc_nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
 	sc_nft_put_text(b, NFTA_CHAIN_TABLE, table);
-	sc_nft_put_text(b, NFTA_CHAIN_NAME, sc_nft_way_names[way]);
+	sc_nft_put_text(b, NFTA_CHAIN_NAME, sc_nft_base_names[way]);
 	hook = sc_nft_nest(b, NFTA_CHAIN_HOOK);
 	sc_nft_put_u32(b, NFTA_HOOK_HOOKNUM,
 		       way == SC_NFT_IN ? NF_INET_LOCAL_IN : NF_INET_LOCAL_OUT);
@@ -140,8 +146,11 @@ static void put_rules_gone(struct sc_nft_batch *b, const char *table, const char
 	sc_nft_message_end(b);
 }
 
-static void put_set(struct sc_nft_batch *b, const char *table, const char *name, bool is_map)
+static void put_set(struct sc_nft_batch *b, const char *table, const char *name, bool is_map,
+		    bool is_left_to_gate)
 {
+	static const char comment[] = {SC_NFT_SET_COMMENT, sizeof(SC_NFT_COMMENT_GATE)};
+	char data[sizeof(comment) + sizeof(SC_NFT_COMMENT_GATE)];
 	struct nlattr *counter;
 
 	sc_nft_message_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
@@ -153,6 +162,11 @@ static void put_set(struct sc_nft_batch *b, const char *table, const char *name,
 	if (is_map) {
 		sc_nft_put_u32(b, NFTA_SET_FLAGS, NFT_SET_MAP);
 		sc_nft_put_u32(b, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	}
+	if (is_left_to_gate) {
+		memcpy(data, comment, sizeof(comment));
+		memcpy(data + sizeof(comment), SC_NFT_COMMENT_GATE, sizeof(SC_NFT_COMMENT_GATE));
+		sc_nft_put_bytes(b, NFTA_SET_USERDATA, data, sizeof(data));
 	}
 	/* Each element counts by itself. */
 	counter = sc_nft_nest(b, NFTA_SET_EXPR);
@@ -169,21 +183,50 @@ static void put_set_gone(struct sc_nft_batch *b, const char *table, const char *
 	sc_nft_message_end(b);
 }
 
-/* The sets of those levels, for both ways, come (is_new) or go. */
-static void put_sets(struct sc_nft_batch *b, const char *table, enum sc_nft_verdict verdict,
-		     uint32_t levels, bool is_new)
+/* The sets that `is` has and `was` has not, for both ways. */
+static void put_sets(struct sc_nft_batch *b, const struct sc_nft_step *step,
+		     enum sc_nft_verdict verdict)
 {
+	bool is_left_to_gate = verdict == SC_NFT_DROP && step->is->has_gate;
+	uint32_t levels = step->is->levels[verdict] & ~step->was->levels[verdict];
 	char name[SC_NFT_NAME_MAX];
 
 	for (; levels; levels &= levels - 1) {
 		for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++) {
 			sc_nft_set_name(name, verdict, way, (uint32_t)__builtin_ctz(levels));
-			if (is_new)
-				put_set(b, table, name, verdict == SC_NFT_TRY);
-			else
-				put_set_gone(b, table, name);
+			put_set(b, step->table, name, verdict == SC_NFT_TRY, is_left_to_gate);
 		}
 	}
+}
+
+static void put_sets_gone(struct sc_nft_batch *b, const struct sc_nft_step *step,
+			  enum sc_nft_verdict verdict)
+{
+	uint32_t levels = step->was->levels[verdict] & ~step->is->levels[verdict];
+	char name[SC_NFT_NAME_MAX];
+
+	for (; levels; levels &= levels - 1) {
+		for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++) {
+			sc_nft_set_name(name, verdict, way, (uint32_t)__builtin_ctz(levels));
+			put_set_gone(b, step->table, name);
+		}
+	}
+}
+
+static void put_hooks(struct sc_nft_batch *b, const struct sc_nft_step *step)
+{
+	bool had = sc_nft_model_has_hooks(step->was), has = sc_nft_model_has_hooks(step->is);
+
+	for (unsigned int way = 0; way < SC_NFT_WAY_COUNT; way++) {
+		if (had)
+			put_rules_gone(b, step->table, sc_nft_base_names[way]);
+		put_rules_gone(b, step->table, sc_nft_opening_names[way]);
+		if (had && !has)
+			put_chain_gone(b, step->table, sc_nft_base_names[way]);
+		else if (has && !had)
+			put_base_chain(b, step->table, way);
+	}
+	sc_nft_put_rules_hooks(b, step->table, step->is);
 }
 
 static void put_tries(struct sc_nft_batch *b, const struct sc_nft_step *step)
@@ -225,16 +268,13 @@ void sc_nft_put_step(struct sc_nft_batch *b, const struct sc_nft_step *step)
 
 	put_tries(b, step);
 	for (unsigned int v = 0; v < SC_NFT_VERDICT_COUNT; v++)
-		put_sets(b, step->table, v, is->levels[v] & ~was->levels[v], true);
-	if (!has_same_hooks) {
-		put_rules_gone(b, step->table, sc_nft_way_names[SC_NFT_IN]);
-		put_rules_gone(b, step->table, sc_nft_way_names[SC_NFT_OUT]);
-		sc_nft_put_rules_hooks(b, step->table, is);
-	}
+		put_sets(b, step, v);
+	if (!has_same_hooks)
+		put_hooks(b, step);
 	sc_nft_put_elements(b, step->table, step->changes, false);
 	sc_nft_put_elements(b, step->table, step->changes, true);
 	for (unsigned int v = 0; v < SC_NFT_VERDICT_COUNT; v++)
-		put_sets(b, step->table, v, was->levels[v] & ~is->levels[v], false);
+		put_sets_gone(b, step, v);
 	put_tries_gone(b, step);
 }
 
@@ -244,8 +284,8 @@ void sc_nft_put_table(struct sc_nft_batch *b, const char *table, bool replaces)
 	if (replaces)
 		sc_nft_put_table_gone(b, table);
 	put_new_table(b, table);
-	put_base_chain(b, table, SC_NFT_IN);
-	put_base_chain(b, table, SC_NFT_OUT);
+	put_chain(b, table, sc_nft_opening_names[SC_NFT_IN]);
+	put_chain(b, table, sc_nft_opening_names[SC_NFT_OUT]);
 	put_chain(b, table, SC_NFT_CHAIN_REFUSE_ALL);
 	sc_nft_put_rules_refuse_all(b, table);
 }

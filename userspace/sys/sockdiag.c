@@ -7,6 +7,7 @@
 #include "sys/sockdiag.h"
 
 #include "base/mem.h"
+#include "sys/netns.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -18,8 +19,6 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -283,40 +282,10 @@ static int probe(struct sc_sockdiag *d, char *reason)
 	return err;
 }
 
-struct opening {
-	struct nl_sock *nl;
-	int netns_fd;
-	int err;
-};
-
-static void *connect_there(void *arg)
+static int connect_here(void *nl)
 {
-	struct opening *o = arg;
-
 	errno = 0;
-	if (o->netns_fd >= 0 && setns(o->netns_fd, CLONE_NEWNET))
-		o->err = -errno;
-	else if (nl_connect(o->nl, NETLINK_SOCK_DIAG) < 0)
-		o->err = -(errno ?: EIO);
-	return NULL;
-}
-
-/* A socket stays in the namespace in which it was made, so a thread that ends may go there. */
-static int connect_in(struct nl_sock *nl, int netns_fd)
-{
-	struct opening o = {.nl = nl, .netns_fd = netns_fd};
-	pthread_t thread;
-	int err;
-
-	if (netns_fd < 0) {
-		connect_there(&o);
-		return o.err;
-	}
-	err = -pthread_create(&thread, NULL, connect_there, &o);
-	if (err)
-		return err;
-	pthread_join(thread, NULL);
-	return o.err;
+	return nl_connect(nl, NETLINK_SOCK_DIAG) < 0 ? -(errno ?: EIO) : 0;
 }
 
 int sc_sockdiag_open(struct sc_sockdiag **out, int netns_fd, char *reason)
@@ -330,7 +299,8 @@ int sc_sockdiag_open(struct sc_sockdiag **out, int netns_fd, char *reason)
 	d->nl = nl_socket_alloc();
 	if (!d->nl)
 		return -ENOMEM;
-	err = connect_in(d->nl, netns_fd);
+	/* A socket stays in the namespace in which it was made. */
+	err = netns_fd < 0 ? connect_here(d->nl) : sc_netns_run(netns_fd, connect_here, d->nl);
 	if (err) {
 		snprintf(reason, SC_SOCKDIAG_REASON_MAX, "a sock_diag socket: %s", strerror(-err));
 		return err == -EPROTONOSUPPORT ? -EOPNOTSUPP : err;

@@ -284,6 +284,7 @@ static void wire_free(struct sc_traffic_wire *w)
 	free(w->flows);
 	free(w->auditor.entries);
 	free(w->auditor.elements);
+	free(w->auditor.picked);
 	free(w->auditor.counts);
 	free(w);
 }
@@ -297,9 +298,12 @@ static int allocate(struct sc_traffic_wire *w)
 	h->spare = calloc(SC_CUTS_MEMBERSHIPS_MAX, sizeof(*h->spare));
 	a->entries = calloc(SC_CUTS_MEMBERSHIPS_MAX, sizeof(*a->entries));
 	a->elements = calloc(SC_CUTS_MEMBERSHIPS_MAX, sizeof(*a->elements));
+	a->picked = calloc(SC_CUTS_MEMBERSHIPS_MAX, sizeof(*a->picked));
 	a->counts = calloc(SC_CUTS_MEMBERSHIPS_MAX, sizeof(*a->counts));
 	w->flows = sc_traffic_flows_new();
-	if (!h->elements || !h->spare || !a->entries || !a->elements || !a->counts || !w->flows)
+	if (!h->elements || !h->spare || !w->flows)
+		return -ENOMEM;
+	if (!a->entries || !a->elements || !a->picked || !a->counts)
 		return -ENOMEM;
 	if (sc_cuts_new(&h->gated) < 0 || sc_cuts_new(&h->ruled) < 0 || sc_cuts_new(&a->cuts) < 0)
 		return -ENOMEM;

@@ -47,6 +47,15 @@ static void note(struct sc_cut_audit *out, const char *where, const char *what)
 	sc_str_addf(&s, "%s: %s", where, what);
 }
 
+/* One of the cuts that were not handed may hold the cgroup as hard, or harder. */
+static bool is_held_by(const struct sc_gate *gate, const struct sc_cut_entry *entry,
+		       const struct sc_gate_entry *there)
+{
+	return there->cut == entry->number ||
+	       sc_gate_cut(gate, there->cut)->mode >= (uint32_t)entry->mode;
+}
+_Static_assert((int)SC_GATE_DROP == (int)SC_CUT_DROP, "both order modes alike");
+
 static int audit_gate(struct sc_traffic_wire *w, const struct sc_gate *gate,
 		      struct sc_cut_audit *out)
 {
@@ -66,7 +75,7 @@ static int audit_gate(struct sc_traffic_wire *w, const struct sc_gate *gate,
 		char what[48];
 
 		r = sc_gate_look(gate, a->entries[i].cgroup_id, &entry);
-		if (r == 0 && entry.cut == a->entries[i].number)
+		if (r == 0 && is_held_by(gate, &a->entries[i], &entry))
 			continue;
 		if (r < 0 && r != -ENOENT)
 			return r;
@@ -88,40 +97,56 @@ static void add(struct sc_nft_counts *sum, const struct sc_nft_counts *more)
 	sum->passed = SC_MAX(sum->passed, more->passed);
 }
 
-static int compare(struct sc_traffic_wire *w, struct sc_nft *nft, const char *where,
-		   struct sc_cut_audit *out)
+/* How the rules of one namespace differ from these elements; a->counts has what they counted. */
+static int compare(struct sc_traffic_wire *w, struct sc_nft *nft,
+		   const struct sc_nft_element *elements, uint32_t n, struct sc_nft_audit *rules)
 {
-	struct sc_traffic_auditor *a = &w->auditor;
 	struct sc_nft_want want = {
-		.elements = a->elements,
-		.n = a->n,
+		.elements = elements,
+		.n = n,
 		.has_gate = atomic_load(&w->gate) && !atomic_load(&w->is_gate_lost),
 	};
-	struct sc_nft_audit rules = {0};
 	struct sc_diag diag = {0};
 	int r = -EBUSY;
 
-	for (int i = 0; i < TRIES && r == -EBUSY; i++)
-		r = sc_nft_compare(nft, &want, a->counts, &rules, &diag);
-	if (r < 0) {
-		note(out, where, diag.text[0] ? diag.text : strerror(-r));
-		return r;
+	*rules = (struct sc_nft_audit){0};
+	/* A set that goes between two questions is not found. */
+	for (int i = 0; i < TRIES && (r == -EBUSY || r == -ENOENT); i++)
+		r = sc_nft_compare(nft, &want, w->auditor.counts, rules, &diag);
+	if (r < 0)
+		sc_strcopy(rules->text, sizeof(rules->text),
+			   diag.text[0] ? diag.text : strerror(-r));
+	/* What other cuts need beside their elements looks like damage too, and so does a gate that
+	 * is being repaired: neither shall be told as somebody's doing. */
+	else if (rules->is_damaged && !rules->foreign && !atomic_load(&w->is_gate_lost))
+		rules->missing = SC_MAX(rules->missing, 1U);
+	return r;
+}
+
+/* Notes what is missing, or why it cannot be known; returns r. */
+static int take(int r, const struct sc_nft_audit *rules, const char *where,
+		struct sc_cut_audit *out)
+{
+	if (r < 0 || rules->missing)
+		note(out, where, rules->text[0] ? rules->text : "rules are missing");
+	out->missing += r < 0 ? 0 : rules->missing;
+	return r;
+}
+
+static void add_counts(struct sc_traffic_auditor *a, const struct sc_nft_element *elements,
+		       uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t number = sc_cuts_entry(a->cuts, elements[i].cgroup_id).number;
+
+		add(&a->seen[number], &a->counts[i]);
 	}
-	/* Whether a gate stands behind is in the rules, and shall not be told as somebody's doing
-	 * while it is being repaired. */
-	if (rules.is_damaged && !out->is_gate_lost && rules.missing == 0)
-		rules.missing = 1;
-	out->missing += rules.missing;
-	if (rules.missing)
-		note(out, where, rules.text[0] ? rules.text : "rules are missing");
-	for (uint32_t i = 0; i < a->n; i++)
-		add(&a->seen[a->entries[i].number], &a->counts[i]);
-	return 0;
 }
 
 static int audit_own(struct sc_traffic_wire *w, struct sc_cut_audit *out)
 {
 	struct sc_traffic_auditor *a = &w->auditor;
+	struct sc_nft_audit rules;
 	struct sc_diag diag = {0};
 	int r = a->nft ? 0 : sc_nft_open(&a->nft, -1, w->table, &diag);
 
@@ -129,45 +154,77 @@ static int audit_own(struct sc_traffic_wire *w, struct sc_cut_audit *out)
 		note(out, "rules", diag.text);
 		return r;
 	}
-	return compare(w, a->nft, "rules", out);
+	r = compare(w, a->nft, a->elements, a->n, &rules);
+	if (r == 0)
+		add_counts(a, a->elements, a->n);
+	return take(r, &rules, "rules", out);
 }
 
-/* True when the table was seen in that namespace before, and is to be there. */
-static bool was_seen(const struct sc_traffic_auditor *a, uint64_t inode)
-{
-	for (uint32_t i = 0; i < a->n_known; i++)
-		if (a->known[i] == inode)
-			return true;
-	return false;
-}
-
-static int audit_space(struct sc_traffic_wire *w, const struct sc_netns_found *found,
+/*
+ * What is not there for a cut that was not known in this namespace is nobody's doing: its processes
+ * came lately. For the others, it is.
+ */
+static int judge_space(struct sc_traffic_wire *w, struct sc_nft *nft,
+		       const struct sc_traffic_space *space, const char *where,
 		       struct sc_cut_audit *out)
 {
 	struct sc_traffic_auditor *a = &w->auditor;
+	uint32_t n = sc_traffic_pick(a->cuts, space, a->picked);
+	struct sc_traffic_space *known = sc_traffic_space_of(&a->known, space->inode);
+	struct sc_nft_audit rules;
+	int r = compare(w, nft, a->picked, n, &rules);
+
+	if (r < 0)
+		return take(r, &rules, where, out);
+	add_counts(a, a->picked, n);
+	if (rules.missing == 0) {
+		if (known)
+			memcpy(known->cuts, space->cuts, sizeof(known->cuts));
+		return 0;
+	}
+	for (size_t i = 0; known && i < SC_ARRAY_SIZE(known->cuts); i++)
+		known->cuts[i] &= space->cuts[i];
+	n = known ? sc_traffic_pick(a->cuts, known, a->picked) : 0;
+	if (n > 0)
+		r = compare(w, nft, a->picked, n, &rules);
+	if (n == 0 || (r == 0 && rules.missing == 0)) {
+		out->new_spaces++;
+		return 0;
+	}
+	return take(r, &rules, where, out);
+}
+
+static int audit_space(struct sc_traffic_wire *w, const struct sc_traffic_space *space,
+		       struct sc_cut_audit *out)
+{
 	_cleanup_nft_ struct sc_nft *nft = NULL;
-	_cleanup_close_ int fd = sc_netns_open(found->pid, found->inode);
+	_cleanup_close_ int fd = sc_netns_open(space->pid, space->inode);
 	struct sc_diag diag = {0};
 	char where[48];
 	int r = fd;
 
 	if (fd == -ESRCH || fd == -ESTALE)
 		return 0;
-	snprintf(where, sizeof(where), "rules in net:[%llu]", (unsigned long long)found->inode);
+	snprintf(where, sizeof(where), "rules in net:[%llu]", (unsigned long long)space->inode);
 	if (r >= 0)
 		r = sc_nft_open(&nft, fd, w->table, &diag);
-	if (r == 0)
-		r = sc_nft_exists(nft);
 	if (r < 0) {
 		note(out, where, diag.text[0] ? diag.text : strerror(-r));
 		return r;
 	}
-	if (r == 0 && !was_seen(a, found->inode)) {
-		out->new_spaces++;
-		return 0;
-	}
-	a->next_known[a->n_next_known++] = found->inode;
-	return compare(w, nft, where, out);
+	return judge_space(w, nft, space, where, out);
+}
+
+/* Forgets what was known of namespaces that have gone or that no cut is in: a number may pass to
+ * another one. */
+static void forget_known(struct sc_traffic_auditor *a)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->known.n; i++)
+		if (sc_traffic_space_find(&a->spaces, a->known.item[i].inode))
+			a->known.item[kept++] = a->known.item[i];
+	a->known.n = kept;
 }
 
 static int audit_spaces(struct sc_traffic_wire *w, const struct sc_cut *cuts, uint32_t n,
@@ -176,15 +233,16 @@ static int audit_spaces(struct sc_traffic_wire *w, const struct sc_cut *cuts, ui
 	struct sc_traffic_auditor *a = &w->auditor;
 	int r = 0;
 
-	sc_netns_list_init(&a->list);
-	for (uint32_t i = 0; i < n && r == 0; i++)
-		r = sc_traffic_list_spaces(w, cuts[i].members, cuts[i].n_members, &a->list);
-	a->n_next_known = 0;
-	for (uint32_t i = 0; i < a->list.n && r == 0; i++)
-		if (a->list.found[i].inode != w->own_space)
-			r = audit_space(w, &a->list.found[i], out);
-	memcpy(a->known, a->next_known, a->n_next_known * sizeof(*a->known));
-	a->n_known = a->n_next_known;
+	a->spaces.n = 0;
+	/* More than can be looked at is told by the set. */
+	for (uint32_t i = 0; i < n && (r == 0 || r == -E2BIG); i++)
+		r = sc_traffic_note_spaces(w, &cuts[i], &a->list, &a->spaces);
+	if (r < 0 && r != -E2BIG)
+		return r;
+	forget_known(a);
+	r = 0;
+	for (uint32_t i = 0; i < a->spaces.n && r == 0; i++)
+		r = audit_space(w, &a->spaces.item[i], out);
 	return r;
 }
 
@@ -254,7 +312,7 @@ int sc_traffic_audit(void *ctx, const struct sc_cut *cuts, uint32_t n, struct sc
 		tell_counts(w, gate, &cuts[i], &counts[cuts[i].number]);
 	out->differs = out->missing > 0 || out->is_gate_lost;
 	if (!out->differs && out->new_spaces)
-		snprintf(out->text, sizeof(out->text), "%u new network namespaces",
+		snprintf(out->text, sizeof(out->text), "network namespaces without rules: %u",
 			 out->new_spaces);
 	return 0;
 }

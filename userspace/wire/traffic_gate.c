@@ -129,6 +129,24 @@ static int mend(struct sc_traffic_wire *w, struct sc_gate *gate, struct sc_cut_r
 	return sc_traffic_fail(report, r, "gate: cannot be attached again: %s", reason);
 }
 
+/* A gate that could not be loaded may stand pinned, and holds what a predecessor cut. */
+static int end_pinned(struct sc_traffic_wire *w, const struct sc_cut *cut,
+		      struct sc_cut_report *report)
+{
+	_cleanup_(sc_gate_close) struct sc_gate *gate = NULL;
+	char reason[SC_GATE_REASON_MAX];
+	int r = sc_gate_open_pinned(&gate, w->pin_dir, reason);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return sc_traffic_fail(report, r, "gate: %s", reason);
+	/* It holds nothing any more even when its entries could not be removed. */
+	if (!is_strange(gate, cut))
+		(void)sc_gate_end(gate, cut->number);
+	return 0;
+}
+
 int sc_traffic_set_gate(void *ctx, const struct sc_cut *cut, struct sc_cut_report *report)
 {
 	struct sc_traffic_wire *w = ctx;
@@ -136,7 +154,7 @@ int sc_traffic_set_gate(void *ctx, const struct sc_cut *cut, struct sc_cut_repor
 	int r, mended;
 
 	if (!gate && cut->mode == SC_CUT_NONE)
-		return 0;
+		return end_pinned(w, cut, report);
 	if (!gate)
 		return sc_traffic_fail(report, -EOPNOTSUPP, "gate: not loaded here");
 	report->gate_begin_ns = sc_mono_ns();
@@ -145,7 +163,7 @@ int sc_traffic_set_gate(void *ctx, const struct sc_cut *cut, struct sc_cut_repor
 	if (r < 0)
 		return sc_traffic_fail(report, r, "gate: %s",
 				       r == -ENOSPC ? "no room for more cgroups" : strerror(-r));
-	if (cut->mode != SC_CUT_NONE)
+	if (cut->mode != SC_CUT_NONE && !cut->is_kept)
 		r = set_globs(gate, cut, report);
 	report->gate_end_ns = sc_mono_ns();
 	report->has_gate = cut->mode != SC_CUT_NONE && mended == 0;

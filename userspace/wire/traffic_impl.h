@@ -18,13 +18,21 @@ _Static_assert(SC_CUTS_MAX <= SC_GATE_CUTS_MAX && SC_CUTS_MAX <= SC_NFT_TRIES_MA
 	       "one number names a cut everywhere");
 _Static_assert(SC_CUTS_MEMBERSHIPS_MAX <= SC_NFT_ELEMENTS_MAX, "all that is held fits the rules");
 
-/* A foreign network namespace that holds our table. */
+/*
+ * A foreign network namespace with processes of cuts. Its table holds the cgroups of those cuts
+ * alone, so that setting a cut costs nothing in the namespaces of others.
+ */
 struct sc_traffic_space {
 	uint64_t inode;
-	pid_t pid;        /* a process that was in it; another is looked for when it has gone */
-	uint32_t applied; /* the serial of the elements it holds */
-	bool is_orphan;   /* a predecessor's: kept like the others until no cut stands */
-	uint32_t cuts[SC_CUTS_MAX / 32]; /* bit by number: processes of that cut were seen here */
+	pid_t pid;      /* a process that was in it; another is looked for when it has gone */
+	bool is_due;    /* hand: the table there may be out of date */
+	bool is_orphan; /* hand: a predecessor left a table there */
+	uint32_t cuts[SC_CUTS_MAX / 32]; /* bit by number */
+};
+
+struct sc_traffic_spaces {
+	struct sc_traffic_space item[SC_NETNS_MAX];
+	uint32_t n;
 };
 
 /* What only the hand touches; arm and disarm too, while no hand works. */
@@ -38,11 +46,7 @@ struct sc_traffic_hand {
 	struct sc_nft_element *elements; /* what shall be held, by cgroup id ascending */
 	struct sc_nft_element *spare;    /* the next elements while they are being merged */
 	uint32_t n_elements;
-	uint32_t serial; /* of elements: moves with each change */
-
-	struct sc_traffic_space spaces[SC_NETNS_MAX];
-	uint32_t n_spaces;
-	uint32_t next_space; /* where the last call ran out of its allowance */
+	struct sc_traffic_spaces spaces;
 	struct sc_netns_list list;
 };
 
@@ -58,13 +62,13 @@ struct sc_traffic_auditor {
 	struct sc_cuts *cuts;
 	struct sc_cut_entry *entries;
 	struct sc_nft_element *elements; /* those of the entries, in their order */
+	struct sc_nft_element *picked;   /* those for one foreign namespace */
 	struct sc_nft_counts *counts;    /* of the elements, in one namespace */
 	uint32_t n;
 	struct sc_nft *nft;
 	struct sc_netns_list list;
-	/* Foreign namespaces that had our table at the last audit, at this one. */
-	uint64_t known[SC_NETNS_MAX], next_known[SC_NETNS_MAX];
-	uint32_t n_known, n_next_known;
+	struct sc_traffic_spaces spaces;        /* where processes of the cuts live now */
+	struct sc_traffic_spaces known;         /* and where their rules were seen in order */
 	struct sc_nft_counts seen[SC_CUTS_MAX]; /* of each cut, over all namespaces */
 	struct sc_traffic_carry carries[SC_CUTS_MAX];
 	struct sc_gate_top tops[SC_CUTS_MAX];
@@ -97,6 +101,20 @@ struct sc_nft_element sc_traffic_element(const struct sc_cut_entry *entry);
 /* Adds the namespaces of the processes of each member that still exists. */
 int sc_traffic_list_spaces(const struct sc_traffic_wire *w, const struct sc_cut_member *members,
 			   uint32_t n, struct sc_netns_list *list);
+/* The place of that namespace, NULL when it has none; and the same with a new one if need be, NULL
+ * when there is no room. */
+struct sc_traffic_space *sc_traffic_space_find(struct sc_traffic_spaces *spaces, uint64_t inode);
+struct sc_traffic_space *sc_traffic_space_of(struct sc_traffic_spaces *spaces, uint64_t inode);
+/*
+ * Notes in spaces the foreign namespaces in which processes of the cut live; list is scratch, and
+ * holds what was found. 0, -E2BIG when there are more than can be looked at, or -errno.
+ */
+int sc_traffic_note_spaces(const struct sc_traffic_wire *w, const struct sc_cut *cut,
+			   struct sc_netns_list *list, struct sc_traffic_spaces *spaces);
+/* Stores what a foreign namespace shall hold (room for SC_CUTS_MEMBERSHIPS_MAX), by cgroup id
+ * ascending; returns how many. */
+uint32_t sc_traffic_pick(const struct sc_cuts *cuts, const struct sc_traffic_space *space,
+			 struct sc_nft_element *out);
 /* True when the cgroup is one of the n members (by id ascending) or below one; -errno is false. */
 bool sc_traffic_is_below(const struct sc_traffic_wire *w, const struct sc_cut_member *members,
 			 uint32_t n, uint64_t cgroup_id);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells the rules of a cut, in our own network namespace and in every other in which processes of
- * cuts were seen. All hold the same table. The namespaces themselves are not held: each is entered
- * through one of its processes and left again, so that it can end with them.
+ * Tells the rules of a cut, in our own network namespace and in every other in which its processes
+ * were seen. The namespaces themselves are not held: each is entered through one of its processes
+ * and left again, so that it can end with them.
  */
 #include "wire/traffic_impl.h"
 
@@ -18,8 +18,6 @@
 struct visit {
 	struct sc_traffic_wire *w;
 	struct sc_cut_report *report;
-	uint32_t number; /* of the cut being set */
-	bool is_refresh; /* nothing changed: look everywhere whether all is there */
 	bool knows_host; /* the list holds all namespaces of the host now */
 };
 
@@ -70,22 +68,12 @@ static void merge_changes(struct sc_traffic_hand *h, int n)
 	h->spare = h->elements;
 	h->elements = next;
 	h->n_elements = out;
-	h->serial += n > 0;
 }
 
-static struct sc_nft_want wanted(const struct sc_traffic_wire *w)
+/* A gate that was detached holds nothing. */
+static bool has_gate(const struct sc_traffic_wire *w)
 {
-	return (struct sc_nft_want){
-		.elements = w->hand.elements,
-		.n = w->hand.n_elements,
-		/* A gate that was detached holds nothing. */
-		.has_gate = atomic_load(&w->gate) && !atomic_load(&w->is_gate_lost),
-	};
-}
-
-static bool has_cut(const struct sc_traffic_space *space, uint32_t number)
-{
-	return space->cuts[number / 32] & 1U << number % 32;
+	return atomic_load(&w->gate) && !atomic_load(&w->is_gate_lost);
 }
 
 static bool is_needed(const struct sc_traffic_space *space)
@@ -93,80 +81,32 @@ static bool is_needed(const struct sc_traffic_space *space)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(space->cuts); i++)
 		if (space->cuts[i])
 			return true;
-	return space->is_orphan;
+	return false;
 }
 
-/* The place of that namespace, a new one if need be; NULL when there is no room. */
-static struct sc_traffic_space *space_of(struct sc_traffic_hand *h, uint64_t inode)
-{
-	for (uint32_t i = 0; i < h->n_spaces; i++)
-		if (h->spaces[i].inode == inode)
-			return &h->spaces[i];
-	if (h->n_spaces == SC_ARRAY_SIZE(h->spaces))
-		return NULL;
-	h->spaces[h->n_spaces] = (struct sc_traffic_space){.inode = inode,
-							   .applied = h->serial - 1};
-	return &h->spaces[h->n_spaces++];
-}
-
-int sc_traffic_list_spaces(const struct sc_traffic_wire *w, const struct sc_cut_member *members,
-			   uint32_t n, struct sc_netns_list *list)
-{
-	int first = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		_cleanup_close_ int fd = sc_cgroup_open(w->host.fs, members[i].cgroup_id);
-		int r = fd < 0 ? fd : sc_netns_list_cgroup(list, fd);
-
-		if (r < 0 && r != -ESTALE && r != -ENOENT && r != -ENODEV && first == 0)
-			first = r;
-	}
-	return first;
-}
-
-/* A cut that ended needs no namespace, and when none is left, nor does a predecessor. */
-static void forget_cut(struct sc_traffic_hand *h, uint32_t number)
-{
-	for (uint32_t i = 0; i < h->n_spaces; i++) {
-		h->spaces[i].cuts[number / 32] &= ~(1U << number % 32);
-		h->spaces[i].is_orphan &= sc_cuts_count(h->ruled) > 0;
-	}
-}
-
-/* Notes where the processes of the cut live now. */
+/* Which namespaces are to be looked at because of this cut: those that hold it, those where its
+ * processes are now; and when one ends, what a predecessor left where nobody is cut. */
 static int note_spaces(struct visit *v, const struct sc_cut *cut)
 {
 	struct sc_traffic_hand *h = &v->w->hand;
-	int r;
+	uint32_t word = cut->number / 32, bit = 1U << cut->number % 32;
+	bool is_end = cut->mode == SC_CUT_NONE;
+	int r = is_end ? 0 : sc_traffic_note_spaces(v->w, cut, &h->list, &h->spaces);
 
-	if (cut->mode == SC_CUT_NONE) {
-		forget_cut(h, cut->number);
-		return 0;
-	}
-	sc_netns_list_init(&h->list);
-	r = sc_traffic_list_spaces(v->w, cut->members, cut->n_members, &h->list);
-	if (r < 0)
-		return sc_traffic_fail(v->report, r, "rules: cannot list network namespaces: %s",
-				       strerror(-r));
-	if (!h->list.is_all)
-		r = -E2BIG;
-	for (uint32_t i = 0; i < h->list.n; i++) {
-		struct sc_traffic_space *space;
+	for (uint32_t i = 0; i < h->spaces.n; i++) {
+		struct sc_traffic_space *space = &h->spaces.item[i];
 
-		if (h->list.found[i].inode == v->w->own_space)
-			continue;
-		space = space_of(h, h->list.found[i].inode);
-		if (!space) {
-			r = -E2BIG;
-			break;
-		}
-		space->pid = h->list.found[i].pid;
-		space->cuts[cut->number / 32] |= 1U << cut->number % 32;
+		space->is_due |= space->cuts[word] & bit || (is_end && space->is_orphan);
+		if (is_end)
+			space->cuts[word] &= ~bit;
 	}
-	return r == 0 ? 0
-		      : sc_traffic_fail(v->report, r,
-					"rules: more processes or network namespaces than can be "
-					"looked at");
+	if (r == -E2BIG)
+		return sc_traffic_fail(v->report, r,
+				       "rules: more processes or network namespaces than can be "
+				       "looked at");
+	return r < 0 ? sc_traffic_fail(v->report, r, "rules: cannot list network namespaces: %s",
+				       strerror(-r))
+		     : 0;
 }
 
 /* A descriptor of the namespace, through another process when the one known has gone. -ESTALE when
@@ -197,14 +137,16 @@ static int enter(struct visit *v, struct sc_traffic_space *space)
 /* 1 when the namespace needs no place any more, 0 when it holds what it shall, or -errno. */
 static int visit_space(struct visit *v, struct sc_traffic_space *space)
 {
+	struct sc_traffic_hand *h = &v->w->hand;
 	_cleanup_nft_ struct sc_nft *nft = NULL;
-	struct sc_nft_want want = wanted(v->w);
 	_cleanup_close_ int fd = enter(v, space);
+	struct sc_nft_want want = {.elements = h->spare, .has_gate = has_gate(v->w)};
 	struct sc_diag diag = {0};
 	int r;
 
 	if (fd == -ESTALE || fd == -ESRCH)
 		return 1;
+	want.n = sc_traffic_pick(h->ruled, space, h->spare);
 	r = fd < 0 ? fd : sc_nft_open(&nft, fd, v->w->table, &diag);
 	if (r == 0 && is_needed(space))
 		r = sc_nft_set(nft, &want, &diag);
@@ -214,51 +156,29 @@ static int visit_space(struct visit *v, struct sc_traffic_space *space)
 		return sc_traffic_fail(v->report, r, "rules in net:[%llu]: %s",
 				       (unsigned long long)space->inode,
 				       diag.text[0] ? diag.text : strerror(-r));
-	space->applied = v->w->hand.serial;
+	space->is_due = false;
 	return !is_needed(space);
 }
 
-static bool is_due(const struct visit *v, const struct sc_traffic_space *space)
-{
-	return v->is_refresh || has_cut(space, v->number) || !is_needed(space) ||
-	       space->applied != v->w->hand.serial;
-}
-
-static void drop_empty_places(struct sc_traffic_hand *h)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < h->n_spaces; i++)
-		if (h->spaces[i].inode)
-			h->spaces[kept++] = h->spaces[i];
-	h->n_spaces = kept;
-}
-
-/* Brings the foreign namespaces up to date. 0 when all are, 1 when some are left for the next call,
- * or the first -errno. */
+/* Brings those that are due up to date. 0 when all are, 1 when some are left for the next call, or
+ * the first -errno. */
 static int visit_spaces(struct visit *v)
 {
-	struct sc_traffic_hand *h = &v->w->hand;
-	uint32_t visits = 0, left = 0, start = h->next_space;
+	struct sc_traffic_spaces *spaces = &v->w->hand.spaces;
+	uint32_t visits = 0, left = 0, kept = 0;
 	int first = 0;
 
-	for (uint32_t i = 0; i < h->n_spaces; i++) {
-		uint32_t at = (start + i) % h->n_spaces;
-		int r;
+	for (uint32_t i = 0; i < spaces->n; i++) {
+		bool is_now = spaces->item[i].is_due && visits < VISITS_MAX;
+		int r = is_now ? visit_space(v, &spaces->item[i]) : 0;
 
-		if (!is_due(v, &h->spaces[at]))
-			continue;
-		if (visits++ >= VISITS_MAX) {
-			h->next_space = left++ ? h->next_space : at;
-			continue;
-		}
-		r = visit_space(v, &h->spaces[at]);
-		if (r == 1)
-			h->spaces[at].inode = 0;
-		else if (r < 0 && first == 0)
-			first = r;
+		visits += is_now;
+		left += spaces->item[i].is_due && !is_now;
+		first = r < 0 && first == 0 ? r : first;
+		if (r != 1)
+			spaces->item[kept++] = spaces->item[i];
 	}
-	drop_empty_places(h);
+	spaces->n = kept;
 	if (left && !v->report->text[0])
 		snprintf(v->report->text, sizeof(v->report->text),
 			 "rules: %u network namespaces are left for the next time", left);
@@ -267,7 +187,8 @@ static int visit_spaces(struct visit *v)
 
 static int set_own(struct sc_traffic_wire *w, struct sc_cut_report *report)
 {
-	struct sc_nft_want want = wanted(w);
+	struct sc_nft_want want = {
+		.elements = w->hand.elements, .n = w->hand.n_elements, .has_gate = has_gate(w)};
 	struct sc_diag diag = {0};
 	int r = sc_nft_set(w->hand.nft, &want, &diag);
 
@@ -276,10 +197,20 @@ static int set_own(struct sc_traffic_wire *w, struct sc_cut_report *report)
 		     : 0;
 }
 
+/* Of any cut. */
+static uint32_t count_holders(const struct sc_traffic_wire *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->hand.spaces.n; i++)
+		n += is_needed(&w->hand.spaces.item[i]);
+	return n;
+}
+
 int sc_traffic_set_rules(void *ctx, const struct sc_cut *cut, struct sc_cut_report *report)
 {
 	struct sc_traffic_wire *w = ctx;
-	struct visit v = {.w = w, .report = report, .number = cut->number};
+	struct visit v = {.w = w, .report = report};
 	int n = sc_cuts_set(w->hand.ruled, cut, w->hand.changes), own, noted, others;
 
 	if (n < 0)
@@ -290,14 +221,13 @@ int sc_traffic_set_rules(void *ctx, const struct sc_cut *cut, struct sc_cut_repo
 			       ? 0
 			       : sc_traffic_fail(report, -EOPNOTSUPP,
 						 "rules: nf_tables cannot be used here");
-	v.is_refresh = n == 0;
 	report->rules_begin_ns = sc_mono_ns();
 	own = set_own(w, report);
 	noted = note_spaces(&v, cut);
 	others = visit_spaces(&v);
 	report->rules_end_ns = sc_mono_ns();
 	report->has_rules = cut->mode != SC_CUT_NONE && own == 0 && noted == 0 && others == 0;
-	report->namespaces = 1 + w->hand.n_spaces;
+	report->namespaces = 1 + count_holders(w);
 	if (own < 0 || noted < 0)
 		return own < 0 ? own : noted;
 	return SC_MIN(others, 0);
@@ -321,7 +251,7 @@ int sc_traffic_adopt_spaces(struct sc_traffic_wire *w)
 		fd = sc_netns_open(found->pid, found->inode);
 		if (fd < 0 || sc_nft_open(&nft, fd, w->table, NULL) < 0 || sc_nft_exists(nft) != 1)
 			continue;
-		space = space_of(h, found->inode);
+		space = sc_traffic_space_of(&h->spaces, found->inode);
 		if (!space)
 			return -E2BIG;
 		space->pid = found->pid;
@@ -332,23 +262,19 @@ int sc_traffic_adopt_spaces(struct sc_traffic_wire *w)
 
 int sc_traffic_delete_tables(struct sc_traffic_wire *w, struct sc_cut_report *report)
 {
-	struct visit v = {.w = w, .report = report, .is_refresh = true};
+	struct visit v = {.w = w, .report = report};
 	struct sc_traffic_hand *h = &w->hand;
 	struct sc_diag diag = {0};
-	int first = sc_nft_delete(h->nft, &diag);
+	int first = sc_nft_delete(h->nft, &diag), r = 1;
 
 	if (first < 0)
 		sc_traffic_fail(report, first, "rules: %s", diag.text);
-	for (uint32_t i = 0; i < h->n_spaces; i++) {
-		memset(h->spaces[i].cuts, 0, sizeof(h->spaces[i].cuts));
-		h->spaces[i].is_orphan = false;
+	for (uint32_t i = 0; i < h->spaces.n; i++) {
+		memset(h->spaces.item[i].cuts, 0, sizeof(h->spaces.item[i].cuts));
+		h->spaces.item[i].is_due = true;
 	}
-	/* Each round empties at least one place, or fails. */
-	while (h->n_spaces > 0) {
-		int r = visit_spaces(&v);
-
-		if (r < 0)
-			return first < 0 ? first : r;
-	}
-	return first;
+	/* Each round leaves fewer that are due, or fails. */
+	while (r == 1)
+		r = visit_spaces(&v);
+	return first < 0 ? first : r;
 }

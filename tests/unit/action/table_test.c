@@ -24,9 +24,12 @@ Test(action_table, every_kind_has_a_whole_row_and_a_name_that_finds_it)
 
 Test(action_table, names_are_those_of_the_contract)
 {
-	static const char *const names[] = {"process-exit",           "circuit-break-component",
-					    "tenant-quarantine",      "global-readonly",
-					    "rollback-to-checkpoint", "freeze"};
+	static const char *const names[] = {
+		"process-exit",    "circuit-break-component", "tenant-quarantine",
+		"global-readonly", "rollback-to-checkpoint",  "freeze",
+		"refuse-new"};
+
+	_Static_assert(SC_ARRAY_SIZE(names) == SC_ACTION_KIND_COUNT, "one each");
 
 	for (int k = 0; k < SC_ACTION_KIND_COUNT; k++)
 		cr_assert_str_eq(sc_action_kind_name((enum sc_action_kind)k), names[k]);

@@ -83,8 +83,8 @@ Test(breaker_engine, counts_that_were_lost_in_its_cgroups_veto_it_and_others_do_
 	fake_world.nodes[1].lost = fake_world.nodes[0].lost = 1;
 	fake_world.nodes[1].lost_ns = fake_world.nodes[0].lost_ns = sc_mono_ns();
 	open_shop();
-	cr_assert_eq(sc_components_set_state(e, "shop", "forced-closed", "ada", "t"), 0);
-	cr_assert_eq(sc_components_set_state(e, "shop", "auto", "ada", "t"), 0);
+	cr_assert_eq(order("shop", "forced-closed"), 0);
+	cr_assert_eq(order("shop", "auto"), 0);
 	fake_let_fires_settle(e);
 	fake_world.nodes[5].lost = 1;
 	fake_world.nodes[5].lost_ns = sc_mono_ns();
@@ -106,7 +106,8 @@ Test(breaker_engine, a_vetoed_run_is_forgotten_when_connections_succeed_again)
 	cr_expect_eq(state_of("shop"), SC_BREAKER_CLOSED);
 }
 
-Test(breaker_engine, a_cut_that_cannot_be_made_leaves_it_open_and_says_why)
+/* Opens shop, whose cut does not come about. */
+static void open_without_cut(void)
 {
 	fake_world.traffic.gate_fails = 1000;
 	fake_world.traffic.gate_error = -EIO;
@@ -119,7 +120,13 @@ Test(breaker_engine, a_cut_that_cannot_be_made_leaves_it_open_and_says_why)
 	e->isolations[0].next_ns = 0;
 	tick();
 	tick();
-	cr_expect_eq(state_of("shop"), SC_BREAKER_OPEN);
+	cr_assert_eq(state_of("shop"), SC_BREAKER_OPEN);
+	cr_assert_null(only_cut());
+}
+
+Test(breaker_engine, a_cut_that_cannot_be_made_leaves_it_open_and_says_why)
+{
+	open_without_cut();
 	cr_expect_eq(watch("shop")->breaker.order, SC_BREAKER_ORDER_NONE);
 	cr_expect(strstr(status_of("shop"), "told to fail"), "%s", status_of("shop"));
 }
@@ -177,7 +184,32 @@ Test(breaker_engine, what_scram_refuses_in_half_open_is_no_failure_and_what_it_l
 	cr_expect_eq(watch("shop")->breaker.wait_ns, 2 * SC_BREAKER_OPEN_NS);
 	cr_assert_not_null(only_cut());
 	cr_expect_eq(only_cut()->gate.mode, SC_CUT_REFUSE_NEW);
-	cr_expect_eq(fires_in(SC_FIRE_VERIFIED), 1, "the same cut, stronger again");
+	cr_expect_eq(sc_fold_fire_count(e->fold), 1, "the same cut, stronger again");
+}
+
+Test(breaker_engine, half_open_without_a_cut_every_failure_is_real)
+{
+	open_without_cut();
+	end_wait("shop");
+	tick();
+	cr_assert_eq(state_of("shop"), SC_BREAKER_HALF_OPEN);
+	fail(4, 1);
+	tick();
+	cr_expect_eq(state_of("shop"), SC_BREAKER_OPEN);
+	cr_assert_not_null(only_cut(), "and the cut is asked for again");
+}
+
+Test(breaker_engine, what_was_let_through_counts_once)
+{
+	half_open_shop();
+	let_through(1);
+	fake_world.counts[4].tcp_connects++; /* under way */
+	tick();
+	tick();
+	tick();
+	fail(4, 2);
+	tick();
+	cr_expect_eq(state_of("shop"), SC_BREAKER_HALF_OPEN);
 }
 
 Test(breaker_engine, another_half_open_has_an_allowance_of_its_own)
@@ -201,6 +233,22 @@ Test(breaker_engine, another_half_open_has_an_allowance_of_its_own)
 	fail(4, 1);
 	tick();
 	cr_expect_eq(state_of("shop"), SC_BREAKER_OPEN, "the one of this attempt failed");
+}
+
+Test(breaker_engine, the_allowance_of_before_does_not_count_until_the_new_one_holds)
+{
+	half_open_shop();
+	let_through(3);
+	fail(4, 3);
+	tick();
+	cr_assert_eq(state_of("shop"), SC_BREAKER_OPEN);
+	end_wait("shop");
+	sc_engine_tick_full(e); /* ordered; the loop has not heard from the hand */
+	cr_assert_eq(state_of("shop"), SC_BREAKER_HALF_OPEN);
+	fail(4, 3);
+	sc_engine_tick_full(e);
+	cr_expect_eq(state_of("shop"), SC_BREAKER_HALF_OPEN, "those were refused");
+	fake_let_fires_settle(e);
 }
 
 Test(breaker_engine, metrics_only_goes_through_its_states_and_never_cuts)
@@ -275,10 +323,20 @@ Test(breaker_engine, its_condition_fired_by_hand_is_an_order)
 	tick();
 	cr_expect_eq(state_of("shop"), SC_BREAKER_FORCED_OPEN);
 	cr_assert_not_null(only_cut());
-	cr_assert_eq(sc_components_set_state(e, "shop", "auto", "ada", "over"), 0);
+	cr_assert_eq(order("shop", "auto"), 0);
 	fake_let_fires_settle(e);
 	cr_expect_eq(state_of("shop"), SC_BREAKER_CLOSED);
 	cr_expect_null(only_cut());
+}
+
+Test(breaker_engine, its_condition_fired_by_hand_while_it_is_open_stays_until_taken_back)
+{
+	open_shop();
+	fire_by_hand("breaker:shop");
+	tick();
+	tick();
+	cr_expect_eq(state_of("shop"), SC_BREAKER_FORCED_OPEN);
+	cr_assert_not_null(only_cut(), "the older one is replaced");
 }
 
 Test(breaker_engine, a_cut_by_another_fire_shows_as_forced_open_and_is_no_evidence)

@@ -67,6 +67,19 @@ void end_wait(const char *name)
 	watch(name)->breaker.until_ns = 1;
 }
 
+int order(const char *component, const char *state)
+{
+	struct sc_breaker_wish wish = {.component = component,
+				       .state = state,
+				       .by = "ada",
+				       .principal = "uid:7",
+				       .reason = "a test"};
+	int r = sc_components_set_state(e, &wish);
+
+	fake_let_fires_settle(e);
+	return r;
+}
+
 void open_shop(void)
 {
 	fail(4, 5);

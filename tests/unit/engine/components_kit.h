@@ -2,7 +2,7 @@
 /* Components in the world in memory: what the tests of them share. */
 #pragma once
 
-#include "engine/components.h"
+#include "engine/components_impl.h"
 #include "unit/engine/fake_ports.h"
 
 /* shop (/w/4, /w/5): a live breaker; paper (/w/6): one in metrics-only; plain (/w/1): none;
@@ -23,6 +23,8 @@ void fail(uint32_t slot, int n);
 void succeed(uint32_t slot, int n);
 /* An open or half-open breaker: its time is over with the next tick. */
 void end_wait(const char *name);
+/* An order of ada's, carried out; what sc_components_set_state gave. */
+int order(const char *component, const char *state);
 /* Opens the breaker of shop, or has it half-open with its cut as it shall be. */
 void open_shop(void);
 void half_open_shop(void);

@@ -35,9 +35,11 @@ Test(components, the_last_counts_of_a_cgroup_that_went_are_taken_with_it)
 Test(components, nothing_is_counted_twice_when_a_cgroup_goes)
 {
 	fake_make_cgroup(e, 7, 901, "/w/9-late");
-	fail(7, 4);
+	fail(7, 2);
 	tick();
+	fail(7, 2);
 	fake_remove_cgroup(e, 7);
+	tick();
 	tick();
 	cr_expect_eq(state_of("late"), SC_BREAKER_CLOSED);
 	cr_expect_eq(watch("late")->breaker.run, 4);
@@ -54,15 +56,33 @@ Test(components, a_cgroup_that_takes_the_slot_of_another_begins_anew)
 	cr_expect_eq(watch("late")->breaker.run, 4);
 }
 
+Test(components, a_cgroup_whose_birth_nobody_saw_begins_where_it_was)
+{
+	fail(7, 50);
+	fake_world.named_id = 901;
+	fake_world.named_path = "/w/9-found";
+	fake_world.nodes[7] = (struct sc_node){
+		.cgroup_id = 901, .parent_id = 1, .level = 1, .ancestors = 2, .ancestor = {7, 0}};
+	for (int i = 0; i < 1000 && watch("late")->members == 0; i++) {
+		tick();
+		cr_assert_eq(sc_loop_once(&e->loop, 10), 0);
+	}
+	cr_assert_eq(watch("late")->members, 1);
+	cr_expect_eq(watch("late")->breaker.run, 0);
+	fail(7, 2);
+	tick();
+	cr_expect_eq(watch("late")->breaker.run, 2);
+}
+
 Test(components, what_was_before_it_was_declared_is_not_held_against_it)
 {
-	_cleanup_str_ struct sc_str yaml;
-
+	fake_make_cgroup(e, 7, 903, "/w/born");
+	fail(7, 50);
 	fail(2, 50);
 	tick();
-	sc_str_init_heap(&yaml);
-	sc_str_add(&yaml, "components:\n  fresh: {cgroups: [/w/2], breaker: {live: true}}\n");
-	cr_assert_eq(fake_engine_reload(e, yaml.data), 0);
+	cr_assert_eq(fake_engine_reload(e, "components:\n  fresh: {cgroups: [/w/2, /w/born], "
+					   "breaker: {live: true}}\n"),
+		     0);
 	tick();
 	cr_expect_eq(state_of("fresh"), SC_BREAKER_CLOSED);
 	cr_expect_eq(watch("fresh")->breaker.run, 0);
@@ -204,19 +224,12 @@ Test(components, a_standing_freeze_holds_it)
 
 /* --- operators --- */
 
-static int order(const char *component, const char *state)
-{
-	int r = sc_components_set_state(e, component, state, "ada", "a test");
-
-	fake_let_fires_settle(e);
-	return r;
-}
-
 Test(components, forced_open_cuts_until_it_is_taken_back)
 {
 	cr_assert_eq(order("shop", "forced-open"), 0);
 	cr_assert_not_null(only_cut());
 	cr_expect_str_eq(newest_fire()->fired_by, "ada");
+	cr_expect_str_eq(newest_fire()->principal, "uid:7");
 	cr_expect_str_eq(newest_fire()->reason, "a test");
 	cr_expect_eq(order("shop", "forced-open"), 0, "it is so already");
 	cr_expect_eq(sc_fold_fire_count(e->fold), 1);
@@ -345,6 +358,28 @@ Test(components, a_reload_changes_what_a_standing_cut_is_like)
 	cr_expect_eq(only_cut()->gate.mode, SC_CUT_REFUSE_ALL);
 }
 
+Test(components, a_breaker_that_is_no_longer_live_cuts_no_more)
+{
+	open_shop();
+	cr_assert_eq(fake_engine_reload(e, "components:\n"
+					   "  shop: {cgroups: [/w/4, /w/5], breaker: {}}\n"),
+		     0);
+	tick();
+	cr_expect_null(only_cut());
+	cr_expect_str_eq(newest_fire()->released_by, "agent: its breaker cuts no more");
+	cr_expect_eq(state_of("shop"), SC_BREAKER_OPEN);
+}
+
+Test(components, what_was_not_told_of_a_component_is_told_when_it_goes)
+{
+	fake_world.counts[1].proc_unexpected_exits = 1;
+	tick();
+	fake_world.counts[1].proc_unexpected_exits = 3;
+	tick();
+	cr_assert_eq(fake_engine_reload(e, "components:\n  shop: {cgroups: [/w/4]}\n"), 0);
+	cr_expect_eq(records(SC_RECORD_COMPONENT_EVENT, "\"count\":2"), 1);
+}
+
 Test(components, a_breaker_that_is_declared_no_more_gives_back_what_it_cut)
 {
 	open_shop();
@@ -353,6 +388,7 @@ Test(components, a_breaker_that_is_declared_no_more_gives_back_what_it_cut)
 	cr_expect_null(only_cut());
 	tick();
 	cr_expect(strstr(status_of("shop"), "\"circuit_state\":null"), "%s", status_of("shop"));
+	cr_expect_eq(records(SC_RECORD_BREAKER_TRANSITION, "declared no more"), 1);
 	cr_assert_eq(fake_engine_reload(e, components_yaml), 0);
 	tick();
 	cr_expect_eq(state_of("shop"), SC_BREAKER_CLOSED, "it begins anew");

@@ -24,7 +24,7 @@ struct fake_world {
 	uint64_t named_id; /* a cgroup with a path that its id does not tell */
 	const char *named_path;
 	void (*told_tenant)(void); /* called each time that a tenant is told; may be NULL */
-	struct sc_wake wakes[64]; /* given to the next drain */
+	struct sc_wake wakes[64];  /* given to the next drain */
 	unsigned int n_wakes;
 	struct sc_fake fake;
 	struct sc_fake_traffic traffic;

@@ -295,6 +295,57 @@ Test(isolation, a_restart_takes_up_what_stands_under_its_number)
 	cr_expect_eq(newest()->state, SC_FIRE_RELEASED);
 }
 
+/* A new process that finds what the gate holds of one fire, with that configuration. */
+static void restart_with(const char *text, const char *fire_id)
+{
+	fake_world.traffic.n_found = 1;
+	fake_world.traffic.found[0] = (struct sc_cut_found){.number = 0, .mode = SC_CUT_DROP};
+	sc_strcopy(fake_world.traffic.found[0].fire_id, sizeof(fake_world.traffic.found[0].fire_id),
+		   fire_id);
+	fake_engine_rewrite(text);
+	fake_engine_restart(&e);
+	sc_engine_tick_full(e);
+	fake_let_fires_settle(e);
+}
+
+Test(isolation, a_number_that_was_found_is_free_again_after_its_release)
+{
+	struct sc_fire f;
+
+	cr_assert_eq(fire("cut-acme", 0, &f), SC_EXIT_DONE);
+	restart_with(conditions, f.id);
+	release(f.id);
+	cr_assert_eq(e->n_isolations, 0);
+	cr_assert_eq(fire("brief", 0, &f), SC_EXIT_DONE);
+	cr_expect_eq(sc_isolation_find(e, f.id)->cut.number, 0);
+}
+
+Test(isolation, a_group_gone_from_the_file_over_a_restart_stays_cut_as_it_was)
+{
+	struct sc_isolation *iso;
+	struct sc_fire f;
+
+	cr_assert_eq(fire("any", 1, &f), SC_EXIT_DONE);
+	cr_assert_str_eq(f.group, "tenant acme");
+	restart_with("tenants: {other: {cgroups: [/w/6]}}\n", f.id);
+	iso = sc_isolation_find(e, f.id);
+	cr_assert_not_null(iso);
+	iso->is_dirty = true; /* as when the gate was detached */
+	sc_isolations_look(e);
+	fake_let_fires_settle(e);
+	cr_expect(cut(0)->gate.is_kept, "of one cgroup of it nothing is known");
+	cr_expect_eq(cut(0)->gate.n_members, 0);
+	cr_expect_eq(cut(0)->gate.n_globs, 0);
+	cr_assert_eq(fake_engine_reload(e, conditions), 0);
+	sc_isolations_look(e);
+	fake_let_fires_settle(e);
+	cr_expect_not(cut(0)->gate.is_kept, "declared again");
+	cr_expect(holds(0, 101) && holds(0, 102));
+	cr_expect_eq(cut(0)->gate.n_globs, 3);
+	release(f.id);
+	cr_expect_eq(cut(0)->gate.mode, SC_CUT_NONE);
+}
+
 Test(isolation, what_no_record_knows_is_given_back_at_start)
 {
 	struct sc_cut stray = {.number = 5, .mode = SC_CUT_DROP, .fire_id = "stray", .name = "x"};

@@ -14,6 +14,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+/* As long as a name may be: longer than what a cut holds of it. */
+#define TEN  "abcdefghij"
+#define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "ABCDEFGH"
+
 static const char conditions[] =
 	"tenants:\n"
 	"  acme: {cgroups: [/w/1, /w/2]}\n"
@@ -22,6 +26,7 @@ static const char conditions[] =
 	"components:\n"
 	"  shop: {cgroups: [/w/4], breaker: {live: true}}\n"
 	"  till: {cgroups: [/w/4]}\n"
+	"  " LONG ": {cgroups: [/w/4]}\n"
 	"conditions:\n"
 	"  - {id: cut-umbrella, ttl: 1h, action: {kind: tenant-quarantine, config: {tenant_id: "
 	"umbrella}}, live: true}\n"
@@ -194,6 +199,7 @@ Test(ops_isolate, an_id_that_means_something_else_is_left_alone)
 	cr_assert_eq(ask(ISOLATE("break", "till", "")), 0, "%s", told("error"));
 	cr_expect_str_eq(newest()->condition_id, "break-till-by-hand");
 	cr_expect_eq(newest()->action, SC_ACTION_CIRCUIT_BREAK);
+	cr_expect_str_eq(newest()->mode, "new", "what a file would have it be");
 	cr_expect_eq(condition("break-till")->spec->action.kind, SC_ACTION_PROCESS_EXIT);
 }
 
@@ -293,6 +299,16 @@ Test(ops_isolate, a_release_that_fails_is_told_and_does_not_block_the_next_quest
 	cr_expect_eq(ask(RELEASE("tenant acme", "quarantine")), 6);
 	cr_expect_not_null(strstr(told("error"), "not undone yet"), "%s", told("error"));
 	cr_expect_eq(gated(), 1);
+}
+
+Test(ops_isolate, the_longest_name_is_cut_and_released_too)
+{
+	cr_assert_eq(ask(ISOLATE("break", LONG, "")), 0, "%s", told("error"));
+	cr_assert_eq(ask(RELEASE("component " LONG, "break")), 0, "%s", told("error"));
+	cr_expect_eq(json_array_size(json_object_get(answer, "released")), 1);
+	cr_assert_eq(ask(ISOLATE("break", LONG, "")), 0, "%s", told("error"));
+	cr_assert_eq(ask("{\"op\":\"release\",\"what\":\"" LONG "\"}"), 0, "%s", told("error"));
+	cr_expect_eq(gated(), 0);
 }
 
 Test(ops_isolate, status_lists_what_is_cut)

@@ -54,8 +54,24 @@ static const struct fire_case freeze_endless = {
 	.action = SC_ACTION_FREEZE, .state = SC_FIRE_VERIFIED, .outcome = SC_OUTCOME_FROZEN};
 static const struct fire_case freeze_released = {
 	.action = SC_ACTION_FREEZE, .state = SC_FIRE_RELEASED, .outcome = SC_OUTCOME_FROZEN};
-static const struct fire_case quarantine = {.action = SC_ACTION_QUARANTINE,
-					    .state = SC_FIRE_INTENT};
+static const struct fire_case cut_open = {.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_INTENT};
+static const struct fire_case cut_held = {.action = SC_ACTION_CIRCUIT_BREAK,
+					  .state = SC_FIRE_VERIFIED,
+					  .outcome = SC_OUTCOME_ISOLATED,
+					  .expires = NOW + S};
+static const struct fire_case cut_half = {
+	.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_FAILED, .outcome = SC_OUTCOME_PARTIAL};
+static const struct fire_case cut_over = {.action = SC_ACTION_REFUSE_NEW,
+					  .state = SC_FIRE_VERIFIED,
+					  .outcome = SC_OUTCOME_ISOLATED,
+					  .expires = NOW};
+static const struct fire_case cut_open_over = {
+	.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_INTENT, .expires = NOW};
+static const struct fire_case cut_failed = {
+	.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_FAILED, .outcome = SC_OUTCOME_FAILED};
+static const struct fire_case cut_released = {
+	.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_RELEASED, .outcome = SC_OUTCOME_ISOLATED};
+static const struct fire_case readonly = {.action = SC_ACTION_READONLY, .state = SC_FIRE_INTENT};
 
 static const struct {
 	const char *name;
@@ -103,7 +119,16 @@ static const struct {
 	{"frozen without a ttl", &freeze_endless, HERE, true, 3, FIRED, true, SC_RECOVERY_THAW},
 	{"frozen, gone", &freeze_held, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
 	{"released", &freeze_released, HERE, true, 3, FIRED, true, SC_RECOVERY_NONE},
-	{"not built yet", &quarantine, HERE, true, 3, FIRED, false, SC_RECOVERY_NEEDS_OPERATOR},
+	{"cut not applied yet", &cut_open, HERE, true, 0, 0, false, SC_RECOVERY_CUT},
+	{"cut within its ttl", &cut_held, HERE, true, 0, 0, false, SC_RECOVERY_KEEP_CUT},
+	{"half a cut, without a ttl", &cut_half, HERE, true, 0, 0, false, SC_RECOVERY_KEEP_CUT},
+	{"cut past its ttl", &cut_over, HERE, true, 0, 0, false, SC_RECOVERY_RESTORE},
+	{"cut past its ttl before it was applied", &cut_open_over, HERE, true, 0, 0, false,
+	 SC_RECOVERY_RESTORE},
+	{"cut that never held", &cut_failed, HERE, true, 0, 0, false, SC_RECOVERY_NONE},
+	{"cut that was released", &cut_released, HERE, true, 0, 0, false, SC_RECOVERY_NONE},
+	{"cut of another boot", &cut_held, OTHER, true, 0, 0, false, SC_RECOVERY_STALE_BOOT},
+	{"not built yet", &readonly, HERE, true, 3, FIRED, false, SC_RECOVERY_NEEDS_OPERATOR},
 };
 
 Test(recovery, decides_by_what_the_host_shows)
