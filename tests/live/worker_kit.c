@@ -69,11 +69,12 @@ void sc_kit_start_rogue(const char *mode)
 			      (int)(slash - sc_kit.scram), sc_kit.scram),
 		     (int)sizeof(rogue));
 	snprintf(to, sizeof(to), "%s/scram-ship", dir);
-	copy(rogue, to);
+	if (mode)
+		copy(rogue, to);
 	snprintf(to, sizeof(to), "%s/scram", dir);
 	copy(sc_kit.scram, to);
 	snprintf(sc_kit.scram, sizeof(sc_kit.scram), "%s", to);
-	start(mode, "");
+	start(mode ? mode : "none", "");
 }
 
 json_t *sc_kit_worker(const char *name)

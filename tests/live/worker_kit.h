@@ -9,7 +9,8 @@ const char *sc_kit_free_port(void);
 
 /* Starts the agent with HTTP, a probe and a store to ship to: all three workers. */
 void sc_kit_start_workers(void);
-/* Starts a copy of the agent whose ship worker is tests/programs/rogue-worker in this mode. */
+/* Starts a copy of the agent whose ship worker is tests/programs/rogue-worker in this mode; NULL:
+ * there is none. */
 void sc_kit_start_rogue(const char *mode);
 
 /* The worker as `status --json` has it: the caller's, never NULL. */

@@ -46,6 +46,20 @@ ParameterizedTest(struct offence *o, worker_rogue, an_illegal_message_ends_the_w
 	sc_kit_expect_ticks(o->mode);
 }
 
+Test(worker_rogue, a_missing_program_is_told_and_tried_again)
+{
+	json_t *worker;
+
+	sc_kit_start_rogue(NULL);
+	sc_kit_worker_wait("ship", "restarts", 3);
+	worker = sc_kit_worker("ship");
+	cr_expect_str_eq(sc_kit_text(worker, "last_end"),
+			 "scram-ship cannot be started: program: No such file or directory");
+	cr_expect_eq(sc_kit_number(worker, "pid"), 0);
+	json_decref(worker);
+	sc_kit_expect("doctor", 0, "worker ship");
+}
+
 Test(worker_rogue, one_that_ends_at_once_is_started_less_and_less_often)
 {
 	uint64_t begin, after_ms;

@@ -60,6 +60,7 @@ static const char *const probe_env[] = {"http_proxy",    "https_proxy",  "no_pro
 
 _Static_assert(SC_OP_COUNT <= 64, "one bit per operation");
 
+/* Tasks are counted by user over the whole host: agents that run side by side share the number. */
 const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 	[SC_WORKER_API] = {.name = "api",
 			   .program = "scram-api",
@@ -71,7 +72,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 			   .env = api_env,
 			   .memory_max = 64 * MIB,
 			   .files_max = 1024,
-			   .tasks_max = 32},
+			   .tasks_max = 64},
 	[SC_WORKER_PROBE] = {.name = "probe",
 			     .program = "scram-probe",
 			     .is_wanted = is_probe_wanted,
@@ -79,7 +80,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 			     .env = probe_env,
 			     .memory_max = 256 * MIB, /* what it runs has the same bound, each */
 			     .files_max = 1024,
-			     .tasks_max = 128},
+			     .tasks_max = 256},
 	[SC_WORKER_SHIP] = {.name = "ship",
 			    .program = "scram-ship",
 			    .is_wanted = is_ship_wanted,
@@ -87,5 +88,5 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 			    .env = ship_env,
 			    .memory_max = 64 * MIB,
 			    .files_max = 64,
-			    .tasks_max = 8},
+			    .tasks_max = 32},
 };

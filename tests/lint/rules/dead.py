@@ -7,7 +7,7 @@ from tree import Fault
 
 # Folders whose *.c the Makefile takes by wildcard, besides the rooms it lists.
 WILDCARDS = ("tests/harness", "tests/harness/main", "tests/bpf", "tests/live", "tests/programs", "tests/bench", "tests/sim",
-             "tests/fuzz")
+             "tests/fuzz", "tests/db")
 
 
 def rooms(tree):
