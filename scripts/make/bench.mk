@@ -16,6 +16,7 @@ fuzz-run: $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz
 	$(Q)$(B)/tests/fuzz-predicate 20000 1
 	$(Q)$(B)/tests/fuzz-config 20000 1 tests/corpus/config/*.yaml
 	$(Q)$(B)/tests/fuzz-journal 15 1
+	$(Q)$(B)/tests/fuzz-report 200000 1
 
 LINK_BENCH = $(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $(filter-out $(B)/scram,$^) $(CRITERION) $(PKG_LIBS)
 SC_ARCHIVES := $(B)/libscram.a $(B)/libscram-core.a
