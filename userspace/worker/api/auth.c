@@ -43,11 +43,11 @@ static bool brings_token(struct sc_call *call)
 /* The host without port and brackets. */
 static bool split_host(const char *text, char *host, size_t size)
 {
-	const char *end = text[0] == '[' ? strchr(text, ']') : strchr(text, ':');
+	const char *end = text[0] == '[' ? "]" : ": \t"; /* the library leaves blanks behind it */
 	size_t n;
 
 	text += text[0] == '[';
-	n = end ? (size_t)(end - text) : strlen(text);
+	n = strcspn(text, end);
 	if (n == 0 || n >= size)
 		return false;
 	memcpy(host, text, n);

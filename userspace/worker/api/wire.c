@@ -19,15 +19,17 @@ struct connection {
 	bool is_tcp, is_refused;
 };
 
-/* By descriptor. Static, because recv(2) has no room for an argument. */
-static struct connection *connections[SC_WIRE_FDS_MAX];
-static uint64_t refused[SC_WIRE_STATUSES_MAX];
+/* Static, because recv(2) has no room for an argument. */
+static struct {
+	struct connection *connections[SC_WIRE_FDS_MAX]; /* by descriptor */
+	uint64_t refused[SC_WIRE_STATUSES_MAX];
+} wire;
 
 ssize_t sc_wire_recv(int fd, void *buf, size_t n, int flags) __asm__("recv");
 
 static struct connection *find(int fd)
 {
-	return fd >= 0 && fd < SC_WIRE_FDS_MAX ? connections[fd] : NULL;
+	return fd >= 0 && fd < SC_WIRE_FDS_MAX ? wire.connections[fd] : NULL;
 }
 
 int sc_wire_open(int fd, bool is_tcp)
@@ -36,7 +38,7 @@ int sc_wire_open(int fd, bool is_tcp)
 
 	if (fd < 0 || fd >= SC_WIRE_FDS_MAX)
 		return -EMFILE;
-	SC_ASSERT(!connections[fd]);
+	SC_ASSERT(!wire.connections[fd]);
 	c = malloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -45,7 +47,7 @@ int sc_wire_open(int fd, bool is_tcp)
 	c->served = 0;
 	c->is_tcp = is_tcp;
 	c->is_refused = false;
-	connections[fd] = c;
+	wire.connections[fd] = c;
 	return 0;
 }
 
@@ -55,7 +57,7 @@ void sc_wire_close(int fd)
 
 	if (!c)
 		return;
-	connections[fd] = NULL;
+	wire.connections[fd] = NULL;
 	free(c);
 }
 
@@ -107,7 +109,7 @@ void sc_wire_refuse(int fd, unsigned int status, const char *why)
 			 status, phrase(status), size, body);
 
 	SC_ASSERT(status < SC_WIRE_STATUSES_MAX);
-	refused[status]++;
+	wire.refused[status]++;
 	(void)send(fd, answer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_WR);
 	for (size_t got = 0; got < DRAIN_MAX;) {
@@ -121,7 +123,7 @@ void sc_wire_refuse(int fd, unsigned int status, const char *why)
 
 uint64_t sc_wire_refused(unsigned int status)
 {
-	return status < SC_WIRE_STATUSES_MAX ? refused[status] : 0;
+	return status < SC_WIRE_STATUSES_MAX ? wire.refused[status] : 0;
 }
 
 static void refuse(int fd, struct connection *c)
@@ -135,11 +137,17 @@ static void refuse(int fd, struct connection *c)
 void sc_wire_answered(int fd)
 {
 	struct connection *c = find(fd);
+	char byte;
 
-	if (!c || c->gate.status == 0 || c->served < c->gate.heads)
+	if (!c || c->served < c->gate.heads)
 		return;
-	refuse(fd, c);
-	(void)shutdown(fd, SHUT_RD); /* wakes the library, which reads no more by itself */
+	if (c->gate.status)
+		refuse(fd, c);
+	else if (recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) != 0)
+		return;
+	/* Wakes the library. It reads no more by itself: neither behind what was refused, nor the
+	 * end of a connection that came together with its last request. */
+	(void)shutdown(fd, SHUT_RD);
 }
 
 ssize_t sc_wire_recv(int fd, void *buf, size_t n, int flags)
@@ -170,7 +178,7 @@ ssize_t sc_wire_recv(int fd, void *buf, size_t n, int flags)
 void sc_wire_expire(uint64_t mono_ns)
 {
 	for (int fd = 0; fd < SC_WIRE_FDS_MAX; fd++) {
-		struct connection *c = connections[fd];
+		struct connection *c = wire.connections[fd];
 
 		if (!c || c->is_refused || !c->began_ns ||
 		    mono_ns - c->began_ns < SC_WIRE_REQUEST_NS)
