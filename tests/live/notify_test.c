@@ -286,3 +286,36 @@ Test(notify, too_long_a_datagram_tells_its_size)
 	cr_expect_eq(sc_notify_receive(&notify, buf, sizeof(buf), &d), 0);
 	close_socket();
 }
+
+static int send_ten(void *arg)
+{
+	for (int i = 0; i < 10; i++)
+		if (send_text(arg))
+			return 1;
+	return 0;
+}
+
+Test(notify, what_is_over_the_allowance_of_a_cgroup_takes_no_place)
+{
+	int web = sc_sandbox_mkdir(&sc_box, "web"), other = sc_sandbox_mkdir(&sc_box, "other");
+	struct sc_notify_datagram d;
+	char buf[16];
+	int status = -1;
+
+	open_socket(false);
+	if (sc_notify_limit(&notify, 100 * SC_NS_PER_S, 300 * SC_NS_PER_S) < 0) {
+		close_socket();
+		cr_skip_test("this kernel tells no cgroup to a socket filter");
+	}
+	cr_assert_eq(sc_wait_child(sc_helper_call(web, send_ten, "hello"), &status, 5000), 0);
+	cr_expect_eq(status, 0, "the sender is not told");
+	cr_assert_eq(sc_wait_child(sc_helper_call(other, send_and_end, "hello"), NULL, 5000), 0);
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(receive_one(), sc_cgroup_id(web));
+	cr_expect_eq(receive_one(), sc_cgroup_id(other));
+	cr_expect_eq(sc_notify_receive(&notify, buf, sizeof(buf), &d), 0);
+	cr_expect_eq(sc_notify_refused(&notify), 7);
+	cr_expect_eq(sc_notify_refused_of(&notify, sc_cgroup_id(web)), 7);
+	cr_expect_eq(sc_notify_refused_of(&notify, sc_cgroup_id(other)), 0);
+	close_socket();
+}

@@ -6,11 +6,9 @@
 #include <errno.h>
 #include <math.h>
 
-/* What one datagram takes of the allowance. */
-#define COST_NS (SC_NS_PER_S / SC_APP_PER_S)
-
 struct sc_app_sender {
 	uint64_t paid_ns; /* CLOCK_MONOTONIC up to which the allowance is used up */
+	uint64_t refused; /* as the kernel told last */
 	uint64_t session; /* hash of the session id; means something once there is one */
 };
 
@@ -62,16 +60,33 @@ static void claim(struct sc_app *app, uint32_t slot, uint64_t cgroup_id)
 	__atomic_store_n(&entry->cgroup_id, cgroup_id, __ATOMIC_RELEASE);
 }
 
-/* A token bucket as one number: the time up to which what was sent is paid for. */
+/*
+ * A token bucket as one number: the time up to which what was sent is paid for. Where the kernel
+ * keeps the same at the socket, nothing is judged twice: what it let pass may come in a heap.
+ */
 static bool may_send(struct sc_app_sender *sender, uint64_t now_ns)
 {
-	uint64_t burst_ns = SC_APP_BURST * COST_NS;
+	uint64_t burst_ns = SC_APP_BURST * SC_APP_COST_NS;
 	uint64_t from = SC_MAX(sender->paid_ns, now_ns > burst_ns ? now_ns - burst_ns : 0);
 
-	if (from + COST_NS > now_ns)
+	if (from + SC_APP_COST_NS > now_ns)
 		return false;
-	sender->paid_ns = from + COST_NS;
+	sender->paid_ns = from + SC_APP_COST_NS;
 	return true;
+}
+
+static void refuse(struct sc_app *app, uint32_t slot, uint64_t n)
+{
+	STORE(app->entries[slot].refused, app->entries[slot].refused + n);
+}
+
+/* What never came. */
+static void take_refused(struct sc_app *app, uint32_t slot, uint64_t refused)
+{
+	struct sc_app_sender *sender = &app->senders[slot];
+
+	refuse(app, slot, refused >= sender->refused ? refused - sender->refused : refused);
+	sender->refused = refused;
 }
 
 static void take_session(struct sc_app *app, uint32_t slot, uint64_t session, uint64_t now_ns)
@@ -112,14 +127,15 @@ static void take_datagram(struct sc_app *app, const struct sc_app_datagram *data
 		return;
 	}
 	claim(app, slot, datagram->cgroup_id);
-	if (!may_send(&app->senders[slot], now_ns)) {
+	take_refused(app, slot, datagram->refused);
+	if (!app->port->refused && !may_send(&app->senders[slot], now_ns)) {
 		atomic_fetch_add(&app->throttled, 1);
-		STORE(app->entries[slot].refused, app->entries[slot].refused + 1);
+		refuse(app, slot, 1);
 		return;
 	}
 	if (sc_app_message_parse(text, datagram->size, &message) < 0) {
 		atomic_fetch_add(&app->malformed, 1);
-		STORE(app->entries[slot].refused, app->entries[slot].refused + 1);
+		refuse(app, slot, 1);
 		return;
 	}
 	atomic_fetch_add(&app->reports, 1);
@@ -164,11 +180,15 @@ void sc_app_fill_source(struct sc_app *app, struct sc_source *source)
 
 void sc_app_json(struct sc_app *app, struct sc_json *j)
 {
+	const struct sc_notify_port *port = app->port;
+	uint64_t in_kernel = port->refused ? port->refused(port->ctx) : 0;
+
 	sc_json_key(j, "reports");
 	sc_json_object_begin(j);
 	sc_json_member_u64(j, "taken", atomic_load(&app->reports));
 	sc_json_member_u64(j, "from_strangers", atomic_load(&app->strangers));
-	sc_json_member_u64(j, "over_allowance", atomic_load(&app->throttled));
+	sc_json_member_u64(j, "over_allowance", atomic_load(&app->throttled) + in_kernel);
+	sc_json_member_bool(j, "limited_at_the_sender", port->refused != NULL);
 	sc_json_member_u64(j, "malformed", atomic_load(&app->malformed));
 	sc_json_object_end(j);
 }

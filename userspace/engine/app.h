@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "engine/app_message.h"
 #include "engine/ports.h"
@@ -17,6 +18,8 @@
 /* What one cgroup may send: so many datagrams at once, and so many a second. */
 #define SC_APP_BURST 100
 #define SC_APP_PER_S 50
+/* What one takes of the allowance, as time. */
+#define SC_APP_COST_NS (SC_NS_PER_S / SC_APP_PER_S)
 /* Datagrams taken before the collector looks at its other work again: about 1 ms. */
 #define SC_APP_BATCH 256
 

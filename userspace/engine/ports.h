@@ -68,6 +68,7 @@ struct sc_app_datagram {
 	size_t size;        /* as sent; over the room given: cut */
 	uint64_t cgroup_id; /* of the sender, by the kernel; 0 = not to be told */
 	uint32_t slot;      /* SC_SLOT_NONE: the cgroup has none of its own */
+	uint64_t refused;   /* of this cgroup, by the kernel, until now; may begin anew */
 };
 
 struct sc_notify_port {
@@ -76,6 +77,9 @@ struct sc_notify_port {
 	/* collector: the oldest datagram, without waiting for one: 1, 0 = none, -errno. NULL: no
 	 * program can report here. */
 	int (*receive)(void *ctx, void *buf, size_t room, struct sc_app_datagram *out);
+	/* What the kernel refused of all cgroups together, because it was over their allowance.
+	 * NULL: it refuses nothing. */
+	uint64_t (*refused)(void *ctx);
 };
 
 /* What the agent asked of the machine for itself, and whether it got it. */

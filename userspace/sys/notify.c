@@ -101,6 +101,7 @@ void sc_notify_close(struct sc_notify *notify)
 		return;
 	(void)unlink(notify->path);
 	sc_close(&notify->fd);
+	sc_notify_limit_free(notify);
 }
 
 static void take_control(struct msghdr *header, struct sender *who)

@@ -13,10 +13,13 @@
 
 #define SC_NOTIFY_SOCKET "notify.sock"
 
+struct report_bpf;
+
 struct sc_notify {
 	int fd;                        /* -1 = closed */
 	const struct sc_cgroup_fs *fs; /* borrowed */
 	bool has_pidfd;                /* the kernel hands over the sender itself, not its number */
+	struct report_bpf *limit;      /* NULL = the kernel lets everything pass */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -44,3 +47,17 @@ void sc_notify_close(struct sc_notify *notify);
  */
 int sc_notify_receive(struct sc_notify *notify, void *buf, size_t room,
 		      struct sc_notify_datagram *out);
+
+/*
+ * Has the kernel refuse what a cgroup sends over its allowance, in the sender and before it takes a
+ * place in the queue: a datagram costs cost_ns of it, and what is not used grows to burst_ns. The
+ * sender is not told. 0, or -errno where the kernel cannot: then everything passes. Before the
+ * capabilities are reduced.
+ */
+int sc_notify_limit(struct sc_notify *notify, uint64_t cost_ns, uint64_t burst_ns);
+/* How many were refused so, of all since the start, and of one cgroup; the latter may begin anew
+ * when thousands of cgroups report. Any thread; the second is a system call. */
+uint64_t sc_notify_refused(const struct sc_notify *notify);
+uint64_t sc_notify_refused_of(const struct sc_notify *notify, uint64_t cgroup_id);
+/* For sc_notify_close. */
+void sc_notify_limit_free(struct sc_notify *notify);

@@ -196,3 +196,32 @@ Test(app, silence_is_counted_from_the_end_of_a_gap)
 	cr_expect_eq(source.app_since_ns, T0 + 3 * SC_APP_STALE_NS);
 	sc_app_done(&w.app);
 }
+
+static uint64_t refused_in_kernel(void *ctx)
+{
+	(void)ctx;
+	return 12;
+}
+
+Test(app, what_the_kernel_refused_is_counted_once_and_nothing_is_judged_twice)
+{
+	struct world w;
+
+	open_world(&w);
+	w.port.refused = refused_in_kernel;
+	send_reports(&w, 0, 5, "HEARTBEAT=1", 2 * SC_APP_BURST);
+	w.socket.datagram.refused = 7;
+	sc_app_listen(&w.app, T0);
+	cr_expect_eq(atomic_load(&w.app.reports), 2 * SC_APP_BURST);
+	cr_expect_eq(w.app.entries[0].refused, 7);
+	send_reports(&w, 0, 5, "HEARTBEAT=1", 1);
+	w.socket.datagram.refused = 9;
+	sc_app_listen(&w.app, T0);
+	cr_expect_eq(w.app.entries[0].refused, 9);
+	/* The kernel forgot the cgroup and began anew. */
+	send_reports(&w, 0, 5, "HEARTBEAT=1", 1);
+	w.socket.datagram.refused = 2;
+	sc_app_listen(&w.app, T0);
+	cr_expect_eq(w.app.entries[0].refused, 11);
+	sc_app_done(&w.app);
+}
