@@ -124,7 +124,9 @@ int main(void)
 	if (strcmp(mode, "early") == 0)
 		send_text("{\"op\":\"status\"}");
 	send_text("{\"op\":\"ready\"}");
-	read_for(100);
+	if (strcmp(mode, "counts") == 0)
+		count();
+	read_for(100); /* the answer; `changed` of a quiet agent comes once a second */
 	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
 		if (strcmp(mode, says[i].mode) == 0)
 			send_text(says[i].text);
@@ -134,8 +136,6 @@ int main(void)
 		(void)!send(LINK, "\x10\0\0\0{\"op\"", 9, MSG_NOSIGNAL);
 	if (strcmp(mode, "floods") == 0)
 		flood();
-	if (strcmp(mode, "counts") == 0)
-		count();
 	if (strcmp(mode, "deaf") == 0)
 		wait_for_ever();
 	read_for(-1);
