@@ -49,6 +49,9 @@ cluster_make() { # MEGABYTES
 
 pg_answers() { "$pg_bin/pg_isready" -q -h "$pg/socket" -U postgres; }
 
+pg_settles() { pg_answers || ! kill -0 "$pg_pid"; }
+pg_is_gone() { [[ -z $(cat "$pg_cgroup/cgroup.procs") ]]; }
+
 # A server that was killed leaves its children for a moment: it is tried again until they are gone.
 cluster_start() {
 	local try
@@ -58,7 +61,7 @@ cluster_start() {
 			exec setpriv --reuid "$pg_user" --regid "$(id -gn "$pg_user")" --clear-groups -- "$pg_bin/postgres" -D "$pg/data"
 		) >>"$pg_log" 2>&1 &
 		pg_pid=$!
-		until_true 20 eval 'pg_answers || ! kill -0 $pg_pid' || return 1
+		until_true 20 pg_settles || return 1
 		pg_answers && return 0
 	done
 	tail -n 5 "$pg_log" | sed 's/^/# /'
@@ -68,7 +71,7 @@ cluster_start() {
 cluster_stop() { # SIGNAL: TERM smart, INT fast, QUIT at once, KILL
 	kill "-${1:-INT}" "$pg_pid"
 	wait "$pg_pid" 2>/dev/null
-	until_true 20 eval '[[ ! -s $pg_cgroup/cgroup.procs ]]'
+	until_true 20 pg_is_gone
 }
 
 cluster_signal() { # SIGNAL: to the server and all its children

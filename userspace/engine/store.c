@@ -41,7 +41,8 @@ struct quarantine_job {
 
 struct sc_store {
 	struct quarantine_job quarantine, sweep;
-	bool is_on; /* a store is named */
+	bool is_on;    /* a store is named */
+	bool is_known; /* the worker has reported, or has gone: it is connected or it is not */
 	bool is_connected;
 	uint64_t shipped, transient, refused;
 	uint64_t down_ns;    /* CLOCK_MONOTONIC: since when it is not connected */
@@ -171,7 +172,6 @@ int sc_store_open(struct sc_engine *e)
 	if (!s)
 		return -ENOMEM;
 	s->is_on = url && url[0];
-	s->down_ns = sc_mono_ns();
 	s->quarantine.job = (struct sc_sync_job){.run = run_quarantine,
 						 .finish = finish_quarantine};
 	s->sweep.job = (struct sc_sync_job){.run = run_sweep, .finish = finish_sweep};
@@ -185,6 +185,23 @@ void sc_store_close(struct sc_engine *e)
 {
 	free(e->store);
 	e->store = NULL;
+}
+
+/* Down counts from the first word of it on. */
+static void note_down(struct sc_engine *e, bool is_down)
+{
+	struct sc_store *s = e->store;
+
+	if (is_down && (s->is_connected || !s->is_known))
+		s->down_ns = e->now.mono_ns;
+	s->is_known = true;
+	s->is_connected = !is_down;
+}
+
+void sc_store_gone(struct sc_engine *e)
+{
+	if (e->store)
+		note_down(e, true);
 }
 
 static double down_s(const struct sc_engine *e)
@@ -206,7 +223,7 @@ void sc_store_fill(struct sc_engine *e)
 {
 	bool is_on = e->store && e->store->is_on && e->journal;
 
-	e->source.agent[SC_SIG_store_down_s] = is_on ? down_s(e) : NAN;
+	e->source.agent[SC_SIG_store_down_s] = is_on && e->store->is_known ? down_s(e) : NAN;
 	e->source.agent[SC_SIG_store_lag_records] = is_on ? (double)lag(e) : NAN;
 }
 
@@ -280,13 +297,11 @@ void sc_op_ship_state(struct sc_op_call *call)
 	bool is_connected = sc_op_flag(call, "connected");
 	uint64_t transient = take_number(call, "transient"), refused = take_number(call, "refused");
 
-	if (s->is_connected && !is_connected)
-		s->down_ns = e->now.mono_ns;
+	note_down(e, !is_connected);
 	if (transient > s->transient)
 		s->failed_ns = e->now.mono_ns;
 	if (refused > s->refused)
 		s->refused_ns = e->now.mono_ns;
-	s->is_connected = is_connected;
 	s->shipped = take_number(call, "shipped");
 	s->transient = transient;
 	s->refused = refused;

@@ -15,7 +15,11 @@ int sc_store_open(struct sc_engine *e);
 /* After the sync thread has ended. */
 void sc_store_close(struct sc_engine *e);
 
-/* Sets the signals store.down_s and store.lag_records; both are unknown without a store. */
+/* The ship worker is gone: so is the connection. */
+void sc_store_gone(struct sc_engine *e);
+
+/* Sets the signals store.down_s and store.lag_records; both are unknown without a store, and the
+ * first before the worker's first word. */
 void sc_store_fill(struct sc_engine *e);
 /* Adds `store` to status. */
 void sc_store_json(struct sc_engine *e, struct sc_json *j);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which workers there are, when each is wanted, and what each may ask. */
 #include "engine/core.h"
+#include "engine/store.h"
 #include "engine/workers_impl.h"
 
 #include <string.h>
@@ -84,6 +85,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 	[SC_WORKER_SHIP] = {.name = "ship",
 			    .program = "scram-ship",
 			    .is_wanted = is_ship_wanted,
+			    .on_gone = sc_store_gone,
 			    .ops = OP(READY) | OP(SEGMENT) | OP(SHIP_STATE) | OP(SHIP_QUARANTINE),
 			    .env = ship_env,
 			    .memory_max = 64 * MIB,
