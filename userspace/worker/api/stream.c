@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define STREAMS_MAX 32
 #define BATCH       16384 /* of text that is prepared at once */
@@ -68,13 +69,28 @@ static void wake(struct sc_stream *s)
 	MHD_resume_connection(s->connection);
 }
 
+/* The library does not look at who waits. */
+static bool is_closed(const struct sc_stream *s)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		s->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	char byte;
+
+	return recvfrom(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+}
+
 void sc_streams_wake(struct sc_api *api, bool has_news)
 {
 	uint64_t now_ns = sc_mono_ns();
 
-	for (struct sc_stream *s = api->streams; s; s = s->next)
-		if (!s->is_asking && (has_news || now_ns - s->pinged_ns > PING_NS))
+	for (struct sc_stream *s = api->streams; s; s = s->next) {
+		if (s->is_asking)
+			continue;
+		if (!has_news && s->is_suspended)
+			s->is_broken = s->is_broken || is_closed(s);
+		if (has_news || s->is_broken || now_ns - s->pinged_ns > PING_NS)
 			wake(s);
+	}
 }
 
 /* --- segments --- */
