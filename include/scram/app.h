@@ -20,7 +20,7 @@
 struct sc_app_entry {
 	uint64_t cgroup_id;    /* whose it is; not that of the slot's cgroup now: unknown */
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the last heartbeat; 0 = never */
-	uint64_t session_ns;   /* of the first report of this session id; 0 = never */
+	uint64_t session_ns;   /* of the first report of its session id; 0 = never */
 	uint64_t sessions;     /* session ids begun, one after the other; 0 = never */
 	uint64_t refused;      /* datagrams of the cgroup that were not taken */
 	double queue_depth;    /* NaN = never reported */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of reports: whose they are, how many are taken, and when they are no longer known. */
+/* What becomes of reports: whose they are, how many are taken, when they are no longer known. */
 #include "engine/app.h"
 
 #include "base/clock.h"
