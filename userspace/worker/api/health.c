@@ -41,6 +41,7 @@ bool sc_view_health(struct sc_api *api, json_t *const *replies, struct sc_str *o
 	add_member(&j, "journal_failures", json_object_get(journal, "failures"));
 	for (size_t i = 0; i < SC_ARRAY_SIZE(same); i++)
 		add_member(&j, same[i], json_object_get(status, same[i]));
+	add_member(&j, "cuts", json_object_get(status, "isolations"));
 	sc_json_object_end(&j);
 	return true;
 }

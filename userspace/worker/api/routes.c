@@ -100,6 +100,12 @@ const struct sc_route *sc_route_find(const char *method, const char *url, struct
 
 const struct sc_route sc_routes[] = {
 	{.method = "GET",
+	 .path = "/",
+	 .handle = sc_route_page,
+	 .status = 200,
+	 .type = "text/html; charset=utf-8",
+	 .summary = "A page to look at: state, conditions, cuts, fires."},
+	{.method = "GET",
 	 .path = "/v1/conditions",
 	 .handle = sc_route_conditions,
 	 .status = 200,
