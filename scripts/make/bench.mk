@@ -4,6 +4,10 @@
 bench: $(B)/tests/bench-agent $(B)/scram ## measure events, kills, fires and ticks of the agent (root; a minute)
 	$(Q)$(B)/tests/bench-agent $(B)/bench.json
 
+.PHONY: bench-store
+bench-store: $(PROGRAMS) $(B)/tests/db-drive $(B)/tests/in-sandbox ## measure the journal into a PostgreSQL of its own (root)
+	$(Q)SCRAM=$(abspath $(B))/scram $(B)/tests/in-sandbox bash tests/db/bench.sh
+
 PARTS := $(patsubst tests/bench/%_bench.c,%,$(wildcard tests/bench/*_bench.c))
 bench-parts: $(PARTS:%=$(B)/tests/bench-%) ## measure the parts by themselves: BPF, snapshot, judging, journal, memory (root)
 	$(Q)for part in $^; do echo "== $${part##*/bench-}"; $$part || exit; done

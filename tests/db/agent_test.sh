@@ -56,6 +56,7 @@ check 'and so it is in the store' until_true 10 in_store "SELECT live FROM kill_
 check 'it is removed' scram unregister of-today --operator bob --reason r
 check 'and stays in the store, deleted' until_true 10 in_store \
 	"SELECT deleted_at IS NOT NULL FROM kill_conditions WHERE id = 'of-today'" t
+check 'status says so to people' says '^store  *connected, seq' scram status
 check 'doctor is content' says 'green *store: connected' scram doctor
 check 'what was old in quarantine is gone' until_true 10 test ! -e "$TMPDIR/state/quarantine/7"
 check 'and nothing else' test -d "$TMPDIR/state/quarantine/8" -a -d "$TMPDIR/state/quarantine/mine"

@@ -97,6 +97,26 @@ static void add_journal(struct sc_str *out, const json_t *journal)
 		    sc_get_int(journal, "failures", 0));
 }
 
+static void add_store(struct sc_str *out, const json_t *store)
+{
+	const char *error = sc_get_text(store, "fork", sc_get_text(store, "last_error", NULL));
+
+	if (!json_is_object(store))
+		return;
+	sc_str_addf(out,
+		    "store       %s, seq %" PRId64 ", %" PRId64 " to go, %" PRId64 " in quarantine",
+		    sc_get_text(store, "fork", NULL)  ? "FORK"
+		    : sc_get_bool(store, "connected") ? "connected"
+						      : "not connected",
+		    sc_get_int(store, "shipped_seq", 0), sc_get_int(store, "lag_records", 0),
+		    sc_get_int(store, "quarantined", 0));
+	if (error) {
+		sc_str_add(out, ": ");
+		sc_add_text(out, error);
+	}
+	sc_str_add(out, "\n");
+}
+
 static void add_disarmed(struct sc_str *out, const json_t *disarmed)
 {
 	if (!json_is_object(disarmed) || json_is_false(json_object_get(disarmed, "active")))
@@ -212,6 +232,7 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 		    sc_get_int(reply, "targets", 0), sc_get_int(reply, "slots_free", 0));
 	add_conditions(out, json_object_get(reply, "conditions"));
 	add_journal(out, json_object_get(reply, "journal"));
+	add_store(out, json_object_get(reply, "store"));
 	add_features(out, json_object_get(reply, "features"));
 	add_workers(out, json_object_get(reply, "workers"), json_object_get(reply, "http"));
 	add_disarmed(out, json_object_get(reply, "disarmed"));
