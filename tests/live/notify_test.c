@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose a datagram of the notify socket is: the kernel says it, by a pidfd where it can, else by a
- * process number that is checked. Both ways are tried on every kernel that has the first.
+ * process number that is checked. Every way is tried on a kernel that has the first.
  */
 #include "sys/notify.h"
 
@@ -28,16 +28,20 @@ TestSuite(notify, .init = sc_box_init, .fini = sc_box_fini, .timeout = 30);
 static struct sc_cgroup_fs fs;
 static struct sc_notify notify;
 
-static void open_socket(bool by_number)
+/* As the newest kernel tells it, as one before 6.16, as one before 6.13. */
+enum way { BY_PIDFD, BY_NUMBER, BY_PROC, WAYS };
+
+static void open_socket(enum way way)
 {
 	int off = 0;
 
 	cr_assert_eq(sc_cgroup_fs_open(&fs, NULL), 0);
 	cr_assert_eq(sc_notify_open(&notify, &fs, sc_box.tmp), 0);
-	if (!by_number)
+	if (way == BY_PIDFD)
 		return;
 	(void)setsockopt(notify.fd, SOL_SOCKET, PASSPIDFD, &off, sizeof(off));
 	notify.has_pidfd = false;
+	notify.has_info = way == BY_NUMBER;
 }
 
 static void close_socket(void)
@@ -98,12 +102,12 @@ Test(notify, living_sender_is_told_by_its_cgroup)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");
 
-	for (int by_number = 0; by_number < 2; by_number++) {
+	for (int way = 0; way < WAYS; way++) {
 		pid_t pid;
 
-		open_socket(by_number);
+		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_and_stay, "hello");
-		cr_expect_eq(receive_one(), sc_cgroup_id(web), "by number: %d", by_number);
+		cr_expect_eq(receive_one(), sc_cgroup_id(web), "way %d", way);
 		kill_and_reap(pid);
 		close_socket();
 	}
@@ -113,7 +117,7 @@ Test(notify, every_user_may_write_and_the_file_goes_with_the_socket)
 {
 	struct stat st;
 
-	open_socket(false);
+	open_socket(BY_PIDFD);
 	cr_assert_eq(stat(notify.path, &st), 0);
 	cr_expect_eq(st.st_mode & 07777, 0666);
 	close_socket();
@@ -124,16 +128,15 @@ Test(notify, sender_that_is_gone_is_told_by_its_end_or_not_at_all)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");
 
-	for (int by_number = 0; by_number < 2; by_number++) {
+	for (int way = 0; way < WAYS; way++) {
 		uint64_t got;
 		pid_t pid;
 
-		open_socket(by_number);
+		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_and_end, "hello");
 		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
 		got = receive_one();
-		cr_expect_eq(got, notify.has_pidfd ? sc_cgroup_id(web) : 0, "by number: %d",
-			     by_number);
+		cr_expect_eq(got, notify.has_pidfd ? sc_cgroup_id(web) : 0, "way %d", way);
 		close_socket();
 	}
 }
@@ -166,11 +169,11 @@ Test(notify, heir_of_a_process_number_is_not_taken_for_the_sender)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web"), other = sc_sandbox_mkdir(&sc_box, "other");
 
-	for (int by_number = 0; by_number < 2; by_number++) {
+	for (int way = 0; way < WAYS; way++) {
 		uint64_t later, got;
 		pid_t pid, heir;
 
-		open_socket(by_number);
+		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_and_end, "hello");
 		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
 		later = sc_mono_ns() + 25 * SC_NS_PER_MS;
@@ -178,9 +181,8 @@ Test(notify, heir_of_a_process_number_is_not_taken_for_the_sender)
 		heir = born_as(pid, other);
 		cr_assert_eq(heir, pid, "%s", strerror(errno));
 		got = receive_one();
-		cr_expect_neq(got, sc_cgroup_id(other), "by number: %d", by_number);
-		cr_expect_eq(got, notify.has_pidfd ? sc_cgroup_id(web) : 0, "by number: %d",
-			     by_number);
+		cr_expect_neq(got, sc_cgroup_id(other), "way %d", way);
+		cr_expect_eq(got, notify.has_pidfd ? sc_cgroup_id(web) : 0, "way %d", way);
 		kill_and_reap(heir);
 		close_socket();
 	}
@@ -203,12 +205,12 @@ Test(notify, sender_in_namespaces_of_its_own_is_told_like_any_other)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");
 
-	for (int by_number = 0; by_number < 2; by_number++) {
+	for (int way = 0; way < WAYS; way++) {
 		pid_t pid;
 
-		open_socket(by_number);
+		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_from_below, "hello");
-		cr_expect_eq(receive_one(), sc_cgroup_id(web), "by number: %d", by_number);
+		cr_expect_eq(receive_one(), sc_cgroup_id(web), "way %d", way);
 		kill_and_reap(pid);
 		close_socket();
 	}
@@ -256,20 +258,20 @@ Test(notify, attached_descriptors_do_not_come_in)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");
 
-	for (int by_number = 0; by_number < 2; by_number++) {
+	for (int way = 0; way < WAYS; way++) {
 		struct sc_notify_datagram d;
 		unsigned int before;
 		char buf[16];
 		pid_t pid;
 
-		open_socket(by_number);
+		open_socket((enum way)way);
 		before = count_open();
 		pid = sc_helper_call(web, send_descriptors, "hello");
 		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
 		receive_one();
 		while (sc_notify_receive(&notify, buf, sizeof(buf), &d) == 1)
 			continue;
-		cr_expect_eq(count_open(), before, "by number: %d", by_number);
+		cr_expect_eq(count_open(), before, "way %d", way);
 		close_socket();
 	}
 }
@@ -279,7 +281,7 @@ Test(notify, too_long_a_datagram_tells_its_size)
 	struct sc_notify_datagram d;
 	char buf[4];
 
-	open_socket(false);
+	open_socket(BY_PIDFD);
 	cr_assert_eq(send_text("0123456789"), 0);
 	cr_assert_eq(sc_notify_receive(&notify, buf, sizeof(buf), &d), 1);
 	cr_expect_eq(d.size, 10);
@@ -302,7 +304,7 @@ Test(notify, what_is_over_the_allowance_of_a_cgroup_takes_no_place)
 	char buf[16];
 	int status = -1;
 
-	open_socket(false);
+	open_socket(BY_PIDFD);
 	if (sc_notify_limit(&notify, 100 * SC_NS_PER_S, 300 * SC_NS_PER_S) < 0) {
 		close_socket();
 		cr_skip_test("this kernel tells no cgroup to a socket filter");

@@ -79,7 +79,7 @@ int sc_notify_open(struct sc_notify *notify, const struct sc_cgroup_fs *fs, cons
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
-	*notify = (struct sc_notify){.fd = -1, .fs = fs};
+	*notify = (struct sc_notify){.fd = -1, .fs = fs, .has_info = true};
 	if (fd < 0)
 		return -errno;
 	if (snprintf(notify->path, sizeof(notify->path), "%s/%s", run_dir, SC_NOTIFY_SOCKET) >=
@@ -152,7 +152,7 @@ static int read_proc(const struct sc_cgroup_fs *fs, pid_t pid, uint64_t *cgroup_
 
 /* By its number, which another process may have by now: that one started later than the datagram
  * was sent. */
-static int ask_pid(const struct sc_cgroup_fs *fs, const struct sender *who, uint64_t *cgroup_id)
+static int ask_pid(struct sc_notify *notify, const struct sender *who, uint64_t *cgroup_id)
 {
 	struct sc_time now = sc_time_now();
 	int64_t waited = now.real_ns > who->sent_ns ? now.real_ns - who->sent_ns : 0;
@@ -165,9 +165,12 @@ static int ask_pid(const struct sc_cgroup_fs *fs, const struct sender *who, uint
 		return r;
 	if (process.start_boot_ns + (uint64_t)waited > now.boot_ns)
 		return -ESRCH;
-	r = ask_pidfd(pidfd, &found);
+	if (notify->has_info)
+		r = ask_pidfd(pidfd, &found);
 	if (r == -ENOTTY || r == -EINVAL)
-		r = read_proc(fs, who->pid, &found);
+		notify->has_info = false;
+	if (!notify->has_info)
+		r = read_proc(notify->fs, who->pid, &found);
 	/* Held by the pidfd all the time: what was read was read of this process. */
 	if (r == 0 && sc_pidfd_is_dead(pidfd))
 		r = -ESRCH;
@@ -196,7 +199,7 @@ int sc_notify_receive(struct sc_notify *notify, void *buf, size_t room,
 	take_control(&header, &who);
 	*out = (struct sc_notify_datagram){.size = (size_t)n};
 	if (who.pidfd < 0 || ask_pidfd(who.pidfd, &out->cgroup_id) < 0)
-		(void)ask_pid(notify->fs, &who, &out->cgroup_id);
+		(void)ask_pid(notify, &who, &out->cgroup_id);
 	if (who.pidfd >= 0)
 		(void)close(who.pidfd);
 	return 1;

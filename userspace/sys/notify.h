@@ -19,7 +19,8 @@ struct sc_notify {
 	int fd;                        /* -1 = closed */
 	const struct sc_cgroup_fs *fs; /* borrowed */
 	bool has_pidfd;                /* the kernel hands over the sender itself, not its number */
-	struct report_bpf *limit;      /* NULL = the kernel lets everything pass */
+	bool has_info;            /* it tells the cgroup by pidfd; found out when it does not */
+	struct report_bpf *limit; /* NULL = the kernel lets everything pass */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
