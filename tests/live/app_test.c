@@ -210,6 +210,32 @@ Test(app, flood_delays_no_tick_and_takes_nobodys_place)
 	cr_expect_eq(sc_kit_count("silent", NULL, NULL), 0);
 }
 
+static bool has_passed(void *arg)
+{
+	return sc_mono_ns() > *(uint64_t *)arg;
+}
+
+Test(app, agent_that_was_held_up_takes_its_own_deafness_for_nobodys_silence)
+{
+	int web = sc_kit_mkdir("web");
+	uint64_t later;
+	pid_t beating;
+
+	sc_kit_start(SILENT);
+	beating = reporter(web, "1000000", "50");
+	sc_kit_wait_grace();
+	wait_signal("web", "app.sessions", 1);
+	cr_assert_eq(kill(sc_kit.pid, SIGSTOP), 0);
+	later = sc_mono_ns() + 3 * SC_NS_PER_S;
+	cr_assert_eq(sc_wait_until(has_passed, &later, SC_KIT_EVENT_MS), 0);
+	cr_assert_eq(kill(sc_kit.pid, SIGCONT), 0);
+	sc_kit_wait_ticks(SC_KIT_TICKS);
+	cr_expect_eq(sc_kit_count("silent", NULL, NULL), 0);
+	sc_kit_expect_untouched(beating, web);
+	cr_expect_lt(signal_of("web", "app.heartbeat_age"), 1e9);
+	cr_expect_geq(signal_of("web", "app.heartbeat_age"), 0);
+}
+
 Test(app, client_is_harmless_without_an_agent)
 {
 	struct scram_client c;
