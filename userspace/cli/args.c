@@ -91,6 +91,8 @@ static int store_common(const struct parse *p, const struct sc_option *option, c
 		args->help = true;
 	else if (strcmp(option->name, "json") == 0)
 		args->json = true;
+	else if (strcmp(option->name, "base-url") == 0)
+		return store(p, &args->base_url, option->name, value);
 	else if (strcmp(option->name, "run-dir") == 0)
 		return store(p, &args->run_dir, option->name, value);
 	else if (strcmp(option->name, "state-dir") == 0)

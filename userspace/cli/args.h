@@ -16,6 +16,7 @@ struct sc_args {
 	unsigned int operand_count;
 	const char *values[SC_VERB_OPTIONS_MAX]; /* by index in verb->options; "" for a flag that
 						    was given */
+	const char *base_url;                    /* NULL = not given */
 	const char *run_dir;                     /* never NULL */
 	const char *state_dir;                   /* never NULL */
 	bool json;

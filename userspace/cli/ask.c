@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "cli/client.h"
+#include "cli/http.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -90,6 +91,55 @@ static int cannot_reach(const struct sc_args *args, int err, const struct sc_dia
 	return SC_EXIT_UNREACHABLE;
 }
 
+/* The exit status of a reply, with its complaint told. */
+static int tell_error(const struct sc_args *args, const json_t *reply)
+{
+	const char *error = json_string_value(json_object_get(reply, "error"));
+	int exit = (int)json_integer_value(json_object_get(reply, "exit"));
+
+	return error ? sc_complain(args, exit ? exit : SC_EXIT_FAILED, "%s", error) : exit;
+}
+
+/* NULL = the agent of this host, by its socket. */
+static const char *find_base_url(const struct sc_args *args)
+{
+	const char *url = args->base_url ? args->base_url : getenv("SCRAM_BASE_URL");
+
+	return url && *url ? url : NULL;
+}
+
+/* As the original service's command did: 2 without a token where one is needed, else 1. */
+static int ask_over_http(const struct sc_args *args, const struct sc_question *question,
+			 const char *base_url, json_t *request, json_t **reply)
+{
+	unsigned int timeout_s = question->timeout_s ? question->timeout_s : SC_ASK_TIMEOUT_S;
+	struct sc_http_client client = {
+		.base_url = base_url,
+		.token = getenv("SCRAM_API_TOKEN"),
+		.timeout_ns = timeout_s * SC_NS_PER_S,
+	};
+	struct sc_diag why = {0};
+	int r;
+
+	if (client.token && !*client.token)
+		client.token = NULL;
+	if (!sc_http_can(question->op))
+		r = sc_complain(args, SC_EXIT_USAGE,
+				"%s is named, but this can only be asked of the agent of this "
+				"host: leave --base-url and SCRAM_BASE_URL out",
+				base_url);
+	else if (!client.token && sc_http_needs_token(question->op))
+		r = sc_complain(args, SC_EXIT_USAGE, "SCRAM_API_TOKEN is not set; %s needs it",
+				base_url);
+	else
+		r = sc_http_call(&client, question->op, request, reply, &why);
+	json_decref(request);
+	if (r < 0)
+		return sc_complain(args, r == -EINVAL ? SC_EXIT_USAGE : SC_EXIT_FAILED, "%s",
+				   why.text);
+	return *reply ? tell_error(args, *reply) : r;
+}
+
 int sc_ask(const struct sc_args *args, const struct sc_question *question, json_t *request,
 	   json_t **reply)
 {
@@ -98,31 +148,23 @@ int sc_ask(const struct sc_args *args, const struct sc_question *question, json_
 		.run_dir = args->run_dir,
 		.timeout_ns = timeout_s * SC_NS_PER_S,
 	};
+	const char *base_url = find_base_url(args);
 	struct sc_diag why = {0};
-	const char *error;
 	int r;
 
 	*reply = NULL;
 	if (!request)
 		return sc_complain(args, SC_EXIT_USAGE, "an argument is not valid UTF-8");
 	/* Whoever names another host must never hit this one. */
-	if (getenv("SCRAM_BASE_URL")) {
-		json_decref(request);
-		return sc_complain(args, SC_EXIT_USAGE,
-				   "SCRAM_BASE_URL is set, but only the agent of this host can be "
-				   "asked: unset it");
-	}
+	if (base_url)
+		return ask_over_http(args, question, base_url, request, reply);
 	r = json_object_set_new(request, "op", json_string(sc_op_name(question->op)));
 	if (r == 0)
 		r = sc_client_call(&client, request, reply, &why);
 	else
 		r = sc_diag_set(&why, -ENOMEM, 0, 0, "out of memory");
 	json_decref(request);
-	if (r < 0)
-		return cannot_reach(args, r, &why);
-	error = json_string_value(json_object_get(*reply, "error"));
-	r = (int)json_integer_value(json_object_get(*reply, "exit"));
-	return error ? sc_complain(args, r ? r : SC_EXIT_FAILED, "%s", error) : r;
+	return r < 0 ? cannot_reach(args, r, &why) : tell_error(args, *reply);
 }
 
 /* A refusal without data has nothing to print beyond its complaint. */

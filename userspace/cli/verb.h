@@ -43,8 +43,8 @@ const struct sc_verb *sc_verb_find(const char *name);
 /* The verb most like name, or NULL when none is near. */
 const struct sc_verb *sc_verb_nearest(const char *name);
 
-/* Every verb takes these too: --help, --json (only what reads), --run-dir, --state-dir; ended by an
- * empty one. */
+/* Every verb takes these too: --base-url (only list, fires, fire, show and release can use it),
+ * --help, --json (only what reads), --run-dir, --state-dir; ended by an empty one. */
 extern const struct sc_option sc_common_options[];
 /* False for --json of a verb that does not read. */
 bool sc_verb_takes(const struct sc_verb *verb, const struct sc_option *common);

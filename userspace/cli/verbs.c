@@ -80,6 +80,9 @@ bool sc_verb_takes(const struct sc_verb *verb, const struct sc_option *common)
 	}
 
 const struct sc_option sc_common_options[] = {
+	{.name = "base-url",
+	 .value = "URL",
+	 .help = "ask an agent over HTTP, with SCRAM_API_TOKEN; default SCRAM_BASE_URL"},
 	{.name = "help", .help = "print this"},
 	{.name = "json", .help = "print the answer as JSON"},
 	{.name = "run-dir",
