@@ -158,10 +158,29 @@ check "a large body" is 413 POST /v1/fire "${auth[@]}" "${json[@]}" -d "$(head -
 check "a form" is 415 POST /v1/fire "${auth[@]}" -d 'a=b'
 check "the worker lives on" is 200 GET /v1/health
 
+# the command line over HTTP
+there() { scram "$@" --base-url "$url"; }
+victim two
+check "the command line lists over HTTP" says '^rehearsed ' there list
+check "and by SCRAM_BASE_URL" says '^rehearsed ' env SCRAM_BASE_URL="$url" "$scram_bin" list
+check "it fires" there fire hold-still --target "$work/two" --reason test --operator tester
+check "it is frozen" until_true 5 is_frozen "$work_dir/two"
+frozen=$(there fires --limit 1 --json | jq -r '.[0].id')
+check "it shows" says '^action *freeze' there show "$frozen"
+check "it releases" there release "$frozen" --operator tester
+check "it is thawed" until_true 5 is_thawed "$work_dir/two"
+refuse "an HTTP error is 1" 1 there fire nothing --reason test --operator tester
+refuse "a wrong token too" 1 env SCRAM_API_TOKEN=other "$scram_bin" fire kill --reason test --operator tester --base-url "$url"
+refuse "nobody there too" 1 scram list --base-url http://127.0.0.1:1
+refuse "no token is 2" 2 env -u SCRAM_API_TOKEN "$scram_bin" fire kill --reason test --operator tester --base-url "$url"
+refuse "what HTTP has not is 2" 2 there disarm
+check "and nothing was disarmed" says null jq .halt <(curl -sS "$url/v1/health")
+
 # limits and the stream
 check "slow and many connections, the stream" python3 "$here/../harness/http_drive.py" "$port" "$token" "$(fire rehearsed "$(at one)")"
 
 # what it tells of itself
+check "the page loads nothing from elsewhere" says "default-src 'none'" curl -sS -D - -o /dev/null "$url/"
 check "metrics end as they must" until_true 5 says '^# EOF$' curl -sS "$url/metrics"
 check "and count the fires by stage" says '^scram_fire_stage_seconds_count{stage="total"} [1-9]' curl -sS "$url/metrics"
 check "every example of the description is accepted" python3 "$here/../harness/http_examples.py" "$url" "$token"
