@@ -310,9 +310,10 @@ struct sc_fire_request {
 	bool is_breaker;
 	bool is_live;         /* it acts, whatever its condition says */
 	uint32_t *veto;       /* the last reason told, kept by the breaker; 0 = none */
-	const char *evidence; /* a JSON object */
 	uint64_t events_lost; /* what was not counted of it within the last window */
 
+	/* A JSON object: of the breaker, or what a person saw; NULL = what the agent sees. */
+	const char *evidence;
 	const char *reason;
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;

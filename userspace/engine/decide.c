@@ -102,7 +102,7 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
 	if (sc_action_kind_cuts(fire->action))
 		name_cut(e, rq, fire);
-	if (rq->is_breaker)
+	if (rq->evidence)
 		sc_strcopy(fire->evidence, sizeof(fire->evidence), rq->evidence);
 	else if (!rq->outside)
 		write_evidence(e, c, rq->slot, fire);

@@ -130,15 +130,32 @@ bool sc_op_is_signed(struct sc_op_call *call)
 	return false;
 }
 
+/* What the asker saw, in place of what the agent sees; NULL = nothing was given. False when it
+ * cannot be recorded whole, with the call failed. */
+static bool take_snapshot(struct sc_op_call *call, char **text)
+{
+	const json_t *given = json_object_get(call->args, "state_snapshot");
+
+	if (!given || json_is_null(given))
+		return true;
+	*text = json_is_object(given) ? json_dumps(given, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	if (*text && strlen(*text) < SC_FIRE_EVIDENCE_MAX)
+		return true;
+	sc_op_fail(call, SC_EXIT_USAGE, "state_snapshot must be an object of at most %d bytes",
+		   SC_FIRE_EVIDENCE_MAX - 1);
+	return false;
+}
+
 void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const char *path)
 {
 	struct sc_engine *e = call->e;
+	_cleanup_free_ char *snapshot = NULL;
 	struct sc_verdict verdict;
 	struct sc_fire fire;
 	struct sc_fire_request rq;
 	int exit;
 
-	if (!sc_op_is_signed(call))
+	if (!sc_op_is_signed(call) || !take_snapshot(call, &snapshot))
 		return;
 	rq = (struct sc_fire_request){
 		.condition = condition,
@@ -147,6 +164,7 @@ void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const cha
 		.fired_by = sc_op_text(call, "operator"),
 		.principal = call->principal,
 		.reason = sc_op_text(call, "reason"),
+		.evidence = snapshot,
 		.waiter = call->to,
 		.waits_for_outcome = sc_op_flag(call, "wait"),
 	};
