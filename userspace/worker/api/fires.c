@@ -166,7 +166,7 @@ static bool is_snapshot(struct sc_call *call)
 
 	if (!value || json_is_null(value))
 		return true;
-	text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+	text = json_is_object(value) ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	if (text && strlen(text) < SC_FIRE_EVIDENCE_MAX)
 		return true;
 	sc_call_fail(call, 422, "state_snapshot must be an object of at most %d bytes",

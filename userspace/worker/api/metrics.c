@@ -32,7 +32,7 @@ static void begin(struct sc_str *out, const char *name, const char *type, const 
 	sc_str_addf(out, "# HELP %s %s\n", name, help);
 }
 
-/* Names are other people's: quotes, backslashes and line ends are escaped; other bytes may stand. */
+/* Names are other people's: quotes, backslashes and line ends are escaped. */
 static void add_label(struct sc_str *out, const char *value)
 {
 	for (; *value; value++) {

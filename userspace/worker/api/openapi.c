@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The description of the API, written from the table of routes, so that it cannot tell otherwise. */
+/* The description of the API, written from the table of routes: it cannot tell otherwise. */
 #include "worker/api/api.h"
 
 #include <string.h>
