@@ -20,6 +20,7 @@ fuzz-run: $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz
 	$(Q)$(B)/tests/fuzz-predicate 20000 1
 	$(Q)$(B)/tests/fuzz-config 20000 1 tests/corpus/config/*.yaml
 	$(Q)$(B)/tests/fuzz-journal 15 1
+	$(Q)$(B)/tests/fuzz-http 200000 1 tests/corpus/http/requests.tsv
 	$(Q)$(B)/tests/fuzz-report 200000 1
 
 LINK_BENCH = $(Q)mkdir -p $(@D) && $(CC) $(SC_LDFLAGS) -o $@ $(filter-out $(B)/scram,$^) $(CRITERION) $(PKG_LIBS)
@@ -31,6 +32,7 @@ $(B)/tests/bench-family: | $(PROGRAMS)
 $(B)/tests/bench-%: $(B)/obj/tests/bench/%_bench.o $(HARNESS) $(SC_ARCHIVES)
 	$(say) LINK $@
 	$(LINK_BENCH)
+$(B)/tests/fuzz-http: $(B)/libscram-api.a
 $(B)/tests/fuzz-%: $(B)/obj/tests/fuzz/%_fuzz.o $(SC_ARCHIVES)
 	$(say) LINK $@
 	$(LINK_BENCH)

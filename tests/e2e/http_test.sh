@@ -111,6 +111,9 @@ check "unknown field" post 422 /v1/fire "$(fire kill ',"speed":"high"')"
 check "a dry-run is recorded" both post 200 /v1/fire "$(fire rehearsed "$(at one)")" -- '.dispatched == false and .error == null and (.dispatch_descriptor | startswith("dry-run"))'
 check "a second person is waited for" both post 200 /v1/fire "$(fire two "$(at one)")" -- '.dispatched == false and (.dispatch_descriptor | startswith("pending"))'
 check "nothing was killed so far" is_populated "$work_dir/one"
+check "a snapshot of the state that the client saw is kept" both post 200 /v1/fire "$(fire rehearsed "$(at one),\"state_snapshot\":{\"seen\":1.5}")" -- \
+	'.dispatched == false'
+check "and told with the token" both is 200 GET "/v1/fires?limit=1" "${auth[@]}" -- '.[0].state_snapshot == {seen: 1.5}'
 check "a freeze is dispatched" both post 200 /v1/fire "$(fire hold-still "$(at one)")" -H 'Idempotency-Key: first' -- '.dispatched and .condition_id == "hold-still"'
 frozen=$(jq -r .fire_id "$out")
 check "the same key again: the same fire" both post 200 /v1/fire "$(fire hold-still "$(at one)")" -H 'Idempotency-Key: first' -- ".fire_id == \"$frozen\""
@@ -186,11 +189,11 @@ check "and count the fires by stage" says '^scram_fire_stage_seconds_count{stage
 check "every example of the description is accepted" python3 "$here/../harness/http_examples.py" "$url" "$token"
 
 check "the agent never lost the worker" test "$(scram status --json | jq '.workers[] | select(.name == "api") | .restarts')" = 0
-agent_stop
+check "it ends well" agent_stop TERM
 
 unset SCRAM_API_TOKEN
 check "without SCRAM_API_TOKEN it starts too" api_start
 matrix "anybody, while no token is set," 200 503 503 503 503
 matrix "with the old token, while none is set," 200 503 503 503 503 "${auth[@]}"
-agent_stop
+check "it ends well again" agent_stop TERM
 tap_done
