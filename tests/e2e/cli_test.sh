@@ -51,7 +51,11 @@ agent_is_refused() {
 	agent_pid=$first
 	return "$status"
 }
+session() { jq -r .session "$TMPDIR/run/state.json"; }
+until_true 5 session
+first_session=$(session)
 refuse 'a second agent on the same directories is refused' 1 agent_is_refused
+equal 'and leaves the state file of the first alone' "$(session)" "$first_session"
 
 refuse 'a fire without a reason is a usage error' 2 scram fire kill-web --target "$work/web" --operator tester
 refuse 'a fire without an operator is a usage error' 2 scram fire kill-web --target "$work/web" --reason test

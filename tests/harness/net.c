@@ -55,13 +55,12 @@ int sc_net_enter(int space_fd)
 	return SC_TAKE_FD(own);
 }
 
-static void leave(int *own)
+void sc_net_leave(int *own)
 {
 	if (*own >= 0 && setns(*own, CLONE_NEWNET))
 		perror("cannot go back into the test's network namespace");
 	sc_close(own);
 }
-#define _cleanup_leave_ _cleanup_(leave)
 
 static int make_space(void)
 {
@@ -219,7 +218,6 @@ void sc_net_close(struct sc_net *net)
 }
 
 struct shot {
-	int space_fd;
 	struct sockaddr_in6 to;
 	socklen_t len;
 };
@@ -230,8 +228,6 @@ static int shoot(void *arg)
 	const struct shot *s = arg;
 	int fd;
 
-	if (s->space_fd >= 0 && setns(s->space_fd, CLONE_NEWNET))
-		return errno;
 	fd = socket(s->to.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return errno;
@@ -242,12 +238,16 @@ static int shoot(void *arg)
 
 int sc_net_shot(int cgroup_fd, int space_fd, const char *address, uint16_t port)
 {
-	struct shot s = {.space_fd = space_fd, .len = sizeof(struct sockaddr_in6)};
+	/* Born there: what is looked at in the cgroup is never anywhere else. */
+	_cleanup_leave_ int own = space_fd < 0 ? -1 : sc_net_enter(space_fd);
+	struct shot s = {.len = sizeof(struct sockaddr_in6)};
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&s.to;
 	int status = 0;
 	pid_t pid;
 	int err;
 
+	if (space_fd >= 0 && own < 0)
+		return own;
 	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
 		s.len = sizeof(*v4);
 		v4->sin_family = AF_INET;

@@ -45,6 +45,9 @@ const char *sc_net_address(enum sc_net_space of, enum sc_net_space from, int fam
  * way back; -errno.
  */
 int sc_net_enter(int space_fd);
+/* The way back: for a local that holds what sc_net_enter returned; -1 stays where it is. */
+void sc_net_leave(int *own);
+#define _cleanup_leave_ _cleanup_(sc_net_leave)
 
 #define SC_PEER_WORD_MAX 16
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 
 struct start {
 	const char *path;
-	int space_fd;
 	int sock;
 };
 
@@ -30,8 +28,6 @@ static int exec_peer(void *arg)
 	char *const argv[] = {(char *)"netpeer", NULL};
 	sigset_t none;
 
-	if (s->space_fd >= 0 && setns(s->space_fd, CLONE_NEWNET))
-		return 126;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(s->sock, STDIN_FILENO);
@@ -56,11 +52,15 @@ static void name_program(char path[static PATH_MAX])
 int sc_peer_start(struct sc_peer *peer, int cgroup_fd, int space_fd)
 {
 	char path[PATH_MAX];
-	struct start start = {.path = path, .space_fd = space_fd};
+	/* Born there: a member that is elsewhere for a moment would be cut there as well. */
+	_cleanup_leave_ int own = space_fd < 0 ? -1 : sc_net_enter(space_fd);
+	struct start start = {.path = path};
 	int pair[2];
 	int err;
 
 	*peer = (struct sc_peer){.fd = -1};
+	if (space_fd >= 0 && own < 0)
+		return own;
 	name_program(path);
 	if (access(path, X_OK) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;

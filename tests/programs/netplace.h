@@ -11,6 +11,9 @@
 #include <net/if.h>
 #include <unistd.h>
 
+/* Some 10,000 datagrams: a peer that gets no processor for a while loses none of them. */
+#define RECEIVE_ROOM (8 * 1024 * 1024)
+
 /* LOOSE: UDP that is not connected; each datagram says where it goes. */
 enum proto { TCP, UDP, LOOSE, ICMP, UNIX, PACKET, PROTO_COUNT };
 enum role { FREE, LISTENER, SINK, SERVED, CLIENT };
@@ -35,12 +38,16 @@ static inline int make_socket(enum proto proto, int family)
 	static const int types[] = {
 		[TCP] = SOCK_STREAM, [UDP] = SOCK_DGRAM,   [LOOSE] = SOCK_DGRAM,
 		[ICMP] = SOCK_RAW,   [UNIX] = SOCK_STREAM, [PACKET] = SOCK_DGRAM};
-	int number = 0;
+	const int room = RECEIVE_ROOM;
+	int number = 0, fd;
 
 	if (proto == ICMP)
 		number = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	return socket(proto == PACKET ? AF_PACKET : family,
-		      types[proto] | SOCK_CLOEXEC | SOCK_NONBLOCK, number);
+	fd = socket(proto == PACKET ? AF_PACKET : family,
+		    types[proto] | SOCK_CLOEXEC | SOCK_NONBLOCK, number);
+	if (types[proto] != SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	return fd;
 }
 
 static inline ssize_t send_frame(struct place *c, const struct message *m)

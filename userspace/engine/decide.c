@@ -244,6 +244,12 @@ static int prepare(struct sc_engine *e, const struct sc_fire_request *rq,
 	return r;
 }
 
+/* What keeps its place until it is released. */
+static bool may_stand(const struct sc_condition *c, const struct sc_fire *fire)
+{
+	return fire->action == SC_ACTION_FREEZE || c->spec->action.rekill;
+}
+
 static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)
 {
 	const struct sc_condition *c = sc_engine_condition_of(e, rq);
@@ -260,7 +266,7 @@ static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct s
 		.thaws_after = before != NULL,
 	};
 
-	if (!a)
+	if (!a || (may_stand(c, fire) && sc_fires_free_places(e) <= SC_ACTIVE_RESERVED))
 		return fail(e, rq, fire, "too many fires are under way; release what stands");
 	sc_hand_alert(&e->hand);
 	if (before || cut_before)

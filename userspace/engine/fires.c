@@ -25,6 +25,15 @@ struct sc_active *sc_fires_free_place(struct sc_engine *e)
 	return NULL;
 }
 
+unsigned int sc_fires_free_places(const struct sc_engine *e)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
+		n += e->active[i].stage == SC_ACTIVE_FREE;
+	return n;
+}
+
 struct sc_active *sc_fires_find(struct sc_engine *e, const char *id_prefix)
 {
 	for (size_t i = 0; i < SC_ACTIVE_MAX; i++)
