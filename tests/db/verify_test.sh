@@ -18,15 +18,18 @@ verdict() { sql "SELECT concat_ws(' ', verdict, fault_seq) FROM scram_verify('$h
 equal 'it is whole' "$(verdict)" ok
 
 # The role of who ships adds lines, and nothing else.
+sqlstate() { # STATEMENT
+	"$pg_bin/psql" -qXAt -v VERBOSITY=sqlstate "$DATABASE_URL" -c "$1" 2>&1 | grep -o '[0-9A-Z]\{5\}$'
+}
 as_ship() { sql "SET ROLE scram_ship; $1"; }
 check 'the role reads' as_ship 'SELECT count(*) FROM journal'
 for statement in 'DELETE FROM journal' "UPDATE journal SET kind = 'x'" 'TRUNCATE journal' 'DELETE FROM kill_fires' \
 	"UPDATE kill_fires SET reason = 'x'" 'DELETE FROM kill_conditions' 'DROP TABLE journal' \
 	"INSERT INTO kill_fires (id) VALUES ('$host')"; do
-	refuse "the role may not: ${statement%% SET*}" 1 as_ship "$statement"
+	equal "the role may not: ${statement%% SET*}" "$(sqlstate "SET ROLE scram_ship; $statement")" 42501
 done
 for statement in 'DELETE FROM journal' "UPDATE journal SET kind = 'x'" 'TRUNCATE journal'; do
-	refuse "nor may the owner: ${statement%% SET*}" 1 sql "$statement"
+	equal "nor may the owner: ${statement%% SET*}" "$(sqlstate "$statement")" SC003
 done
 
 # Whoever owns the database can do it all the same; verify tells.
@@ -60,9 +63,6 @@ spoil 'records without a seal are unsigned' unsigned 'DELETE FROM journal WHERE 
 equal 'and put back it is whole' "$(verdict)" ok
 
 # Order and forks.
-sqlstate() { # STATEMENT
-	"$pg_bin/psql" -qXAt -v VERBOSITY=sqlstate "$DATABASE_URL" -c "$1" 2>&1 | grep -o '[0-9A-Z]\{5\}$'
-}
 append_as() { # SEQ HEAD_OF_LINE: a line that is whole in itself, as record SEQ
 	echo "SELECT scram_append(host_id, ARRAY[$1]::bigint[], ARRAY[at::text], ARRAY[boot_id], ARRAY[kind], ARRAY[prev], ARRAY[h],
 		ARRAY[head || ',\"hash\":\"' || h || '\"}']) FROM (SELECT *, encode(sha256(convert_to(head, 'UTF8')), 'hex') AS h
