@@ -94,7 +94,7 @@ void sc_histograms_write(const struct sc_histograms *h, struct sc_str *out)
 			sum += h->of[k].counts[i];
 			sc_str_addf(out, "%s_bucket{stage=\"%s\",le=\"", name, stages[k].name);
 			if (i < SC_ARRAY_SIZE(bounds))
-				sc_str_addf(out, "%g", bounds[i]);
+				sc_str_addf(out, bounds[i] < 1 ? "%g" : "%.1f", bounds[i]);
 			else
 				sc_str_add(out, "+Inf");
 			sc_str_addf(out, "\"} %llu\n", (unsigned long long)sum);

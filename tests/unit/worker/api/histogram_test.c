@@ -47,6 +47,6 @@ Test(histogram, leaves_out_what_was_before_its_time_or_has_no_outcome)
 
 	take(h, "[{\"detected_ns\":30000000,\"verified_ns\":0}," FIRE("2") "," FIRE("1") "]");
 	says(h, "scram_fire_stage_seconds_count{stage=\"total\"} 1\n");
-	says(h, "le=\"+Inf\"} 1\n");
+	says(h, "le=\"5.0\"} 1\n");
 	sc_histograms_free(&h);
 }
