@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Figures, never tests: ratios in one run, tables and JSON. And the fuzz drivers, under the sanitizers.
 .PHONY: bench bench-parts fuzz fuzz-run
-bench: $(B)/tests/bench-agent $(B)/scram ## measure events, kills, fires and ticks of the agent (root; a minute)
+TRAFFIC_PARTS := $(B)/tests/bench-cut $(B)/tests/bench-nft $(B)/tests/bench-gate
+bench: $(B)/tests/bench-agent $(TRAFFIC_PARTS) $(B)/scram ## measure events, kills, fires, ticks and cuts of the agent (root; two minutes)
 	$(Q)$(B)/tests/bench-agent $(B)/bench.json
+	$(Q)for part in $(TRAFFIC_PARTS); do echo "== $${part##*/bench-}"; $$part || exit; done
 
 .PHONY: bench-store
 bench-store: $(PROGRAMS) $(B)/tests/db-drive $(B)/tests/in-sandbox ## measure the journal into a PostgreSQL of its own (root)
