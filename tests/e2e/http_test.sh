@@ -80,6 +80,7 @@ check "a view says whether there is a predicate" that 'all(.has_predicate == fal
 check "fires are a list" both is 200 GET /v1/fires -- '. == []'
 check "targets are told" both is 200 GET /v1/targets -- "any(.path == \"$work\")"
 check "signals of one target are told" both is 200 GET "/v1/signals?target=$work" -- '.[0].signals | has("proc.alive")'
+check "an escaped path is the same" is 200 GET "/v1/signals?target=${work//\//%2F}"
 check "of no target" is 404 GET "/v1/signals?target=/nope"
 check "limits are clamped" is 200 GET "/v1/fires?limit=0"
 check "limits above too" is 200 GET "/v1/fires?limit=100000"
@@ -152,6 +153,7 @@ matrix "the token alone" 200 401 401 401 401 -H "Authorization: $token"
 matrix "the token in a cookie" 200 401 401 401 401 -b "token=$token"
 matrix "a stranger's page with the token" 403 403 403 403 403 "${auth[@]}" -H 'Origin: http://evil.example'
 matrix "by another name with the token" 421 421 421 421 421 "${auth[@]}" -H 'Host: evil.example'
+matrix "by the name of the host with the token" 200 422 404 404 404 "${auth[@]}" -H "Host: $(uname -n):$port"
 matrix "the own page with the token" 200 422 404 404 404 "${auth[@]}" -H "Origin: http://127.0.0.1:$port"
 
 # malformed
@@ -159,6 +161,10 @@ check "malformed requests have their status" python3 "$here/../harness/http_corp
 check "malformed bodies have theirs" python3 "$here/../harness/http_corpus.py" bodies "$here/../corpus/http/bodies.tsv" "$port" "$token"
 check "a large body" is 413 POST /v1/fire "${auth[@]}" "${json[@]}" -d "$(head -c 70000 /dev/zero | tr '\0' x)"
 check "a form" is 415 POST /v1/fire "${auth[@]}" -d 'a=b'
+check "plain text" is 415 POST /v1/fire "${auth[@]}" -H 'Content-Type: text/plain' -d '{}'
+check "JSON that curl calls a form is read" is 404 POST /v1/fire "${auth[@]}" -d '{"condition_id":"nope","reason":"r","operator":"o"}'
+check "and so is JSON of no type" is 404 POST /v1/fire "${auth[@]}" -H 'Content-Type:' -d '{"condition_id":"nope","reason":"r","operator":"o"}'
+check "and refused for what it is" is 422 POST /v1/fire "${auth[@]}" -d '{"condition_id":'
 check "the worker lives on" is 200 GET /v1/health
 
 # the command line over HTTP

@@ -78,6 +78,7 @@ struct sc_api {
 	struct MHD_Daemon *daemon;
 	int listener_fd;
 	char listen[280];
+	char node[65]; /* the name of this host */
 	char version[32];
 	bool has_token;
 	unsigned char token_hash[SC_API_TOKEN_HASH_SIZE];
@@ -135,7 +136,7 @@ void sc_call_share(struct sc_call *call, struct MHD_Response *response);
 void sc_call_suspend(struct sc_call *call);
 /* Parses the body into call->args, an object; false with the call answered. */
 bool sc_call_parse(struct sc_call *call);
-/* The value of a header or of a query's argument; NULL when absent. */
+/* The value of a header or of a query's argument, still escaped; NULL when absent. */
 const char *sc_call_header(struct sc_call *call, const char *name);
 const char *sc_call_query(struct sc_call *call, const char *name);
 /* True when every member of args is one of the names; else the call has failed. */
@@ -208,6 +209,12 @@ extern const size_t sc_routes_count;
 /* Finds the row and fills param. NULL: *status is 404, or 405 with the methods in allow. */
 const struct sc_route *sc_route_find(const char *method, const char *url, struct sc_call *call,
 				     char allow[static 64], unsigned int *status);
+
+/*
+ * Percent-decodes n bytes of a target, whose escapes the gate has seen to be whole and not NUL.
+ * False when nothing is left, or more than fits into size; out is then not to be used.
+ */
+bool sc_unescape(const char *text, size_t n, char *out, size_t size);
 
 /* --- handlers, by file --- */
 sc_route_fn sc_route_conditions, sc_route_register, sc_route_unregister;

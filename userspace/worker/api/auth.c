@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define HOST_MAX 300
 
@@ -22,7 +23,10 @@ static void hash(const char *token, unsigned char out[SC_API_TOKEN_HASH_SIZE])
 void sc_auth_init(struct sc_api *api)
 {
 	const char *token = getenv("SCRAM_API_TOKEN");
+	struct utsname host;
 
+	if (uname(&host) == 0)
+		(void)sc_strcopy(api->node, sizeof(api->node), host.nodename);
 	api->has_token = token && token[0];
 	if (api->has_token)
 		hash(token, api->token_hash);
@@ -64,6 +68,8 @@ static bool is_own_host(const struct sc_api *api, const char *text)
 		return false;
 	if (strcasecmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &address) == 1 ||
 	    inet_pton(AF_INET6, host, &address) == 1)
+		return true;
+	if (api->node[0] && strcasecmp(host, api->node) == 0)
 		return true;
 	return split_host(api->listen, own, sizeof(own)) && strcasecmp(host, own) == 0;
 }

@@ -9,8 +9,7 @@ static int hex(char c)
 	return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
 }
 
-/* Percent-decoded; the gate has seen that the escapes are whole and none is NUL. */
-static bool decode(const char *text, size_t n, char *out, size_t size)
+bool sc_unescape(const char *text, size_t n, char *out, size_t size)
 {
 	size_t len = 0;
 
@@ -46,7 +45,7 @@ static bool matches(const struct sc_route *route, const char *url, char *param, 
 		return false;
 	if (memchr(url + before, '/', url_len - before - tail_len))
 		return false;
-	return decode(url + before, url_len - before - tail_len, param, size);
+	return sc_unescape(url + before, url_len - before - tail_len, param, size);
 }
 
 const struct sc_route *sc_route_find(const char *method, const char *url, struct sc_call *call,

@@ -124,7 +124,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		*n = 0;
 		return is_taken ? MHD_YES : MHD_NO;
 	}
-	if (!call->response)
+	/* Answered, but without memory for the answer: once more would do it twice. */
+	if (!call->status)
 		handle(call);
 	if (call->is_suspended)
 		return MHD_YES;

@@ -2,6 +2,8 @@
 /* What is watched, and its numbers. */
 #include "worker/api/api.h"
 
+#include <scram/fire.h>
+
 #include <string.h>
 
 static bool add_json(struct sc_str *out, const json_t *value)
@@ -49,14 +51,16 @@ static void show(struct sc_api *api, void *owner, json_t *reply, int *fd)
 
 void sc_route_signals(struct sc_call *call)
 {
-	const char *target = sc_call_query(call, "target");
-	json_t *request;
+	const char *text = sc_call_query(call, "target");
+	char target[SC_FIRE_PATH_MAX];
+	json_t *request = NULL;
 
-	if (!target) {
+	if (!text) {
 		sc_call_view(call, SC_VIEW_SIGNALS);
 		return;
 	}
-	request = json_pack("{s:s, s:s}", "op", "signals", "target", target);
+	if (sc_unescape(text, strlen(text), target, sizeof(target)))
+		request = json_pack("{s:s, s:s}", "op", "signals", "target", target);
 	if (!request)
 		sc_call_fail(call, 404, "no such cgroup");
 	else
