@@ -99,6 +99,19 @@ static void explain(struct sc_http_listener *l, int error)
 			 strerror(-error));
 }
 
+/* The first address that can be had, those of IPv4 first: "localhost" is 127.0.0.1 to most who
+ * ask, and a host may have no IPv6 though its names do. The error is that of the last one tried. */
+static int listen_at_any(const struct addrinfo *list)
+{
+	int r = -EADDRNOTAVAIL;
+
+	for (int is_other = 0; is_other < 2; is_other++)
+		for (const struct addrinfo *at = list; at && r < 0; at = at->ai_next)
+			if ((at->ai_family != AF_INET) == is_other)
+				r = listen_at(at);
+	return r;
+}
+
 int sc_http_listener_open(struct sc_http_listener *l)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -112,7 +125,7 @@ int sc_http_listener_open(struct sc_http_listener *l)
 		snprintf(l->why, sizeof(l->why), "HTTP: %s: %s", l->where, gai_strerror(r));
 		return -EADDRNOTAVAIL;
 	}
-	r = listen_at(list);
+	r = listen_at_any(list);
 	freeaddrinfo(list);
 	if (r < 0) {
 		explain(l, r);
