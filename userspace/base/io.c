@@ -6,7 +6,13 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+
+/* include/uapi/asm-generic/socket.h; newer than Debian 12's headers. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 void sc_close(int *fd)
 {
@@ -138,6 +144,13 @@ void sc_random(void *buf, size_t n)
 			n -= (size_t)got;
 		}
 	}
+}
+
+bool sc_refuse_descriptors(int fd)
+{
+	const int off = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off)) == 0;
 }
 
 void sc_uuid(char out[static SC_UUID_TEXT_MAX])

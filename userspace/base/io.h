@@ -28,6 +28,13 @@ int sc_write_all(int fd, const void *data, size_t n);
  */
 int sc_write_file_atomic(int dirfd, const char *name, const void *data, size_t n, unsigned int how);
 
+/*
+ * The peer of a unix socket can attach no descriptors to what it sends here; the connections of a
+ * listener inherit it. Taking one off the wire to drop it may block: SO_LINGER holds whoever closes
+ * last. False where the kernel cannot forbid it (before Linux 6.16).
+ */
+bool sc_refuse_descriptors(int fd);
+
 /* mkdir -p; existing directories are fine, their mode is left alone. */
 int sc_mkdir_p(const char *path, mode_t mode);
 

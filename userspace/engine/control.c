@@ -127,6 +127,7 @@ static int bind_socket(struct sc_control *c, const char *run_dir)
 		return r;
 	if (group && (chown(addr.sun_path, 0, group->gr_gid) < 0 || chmod(addr.sun_path, 0660) < 0))
 		return -errno;
+	(void)sc_refuse_descriptors(fd);
 	if (listen(fd, SC_CONTROL_PEERS_MAX) < 0)
 		return -errno;
 	c->listener.fd = SC_TAKE_FD(fd);

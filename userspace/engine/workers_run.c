@@ -2,6 +2,7 @@
 /* The life of one worker: started, greeted, up, ended, started again. */
 #include "engine/workers_impl.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include "record/segment.h"
 #include "version.h"
@@ -225,6 +226,7 @@ static void start(struct sc_worker *w)
 		wait_for_next(w);
 		return;
 	}
+	(void)sc_refuse_descriptors(pair[0]);
 	w->core_fd = pair[0];
 	w->child_fd = pair[1];
 	w->start.program = (struct sc_program){

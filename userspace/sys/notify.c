@@ -2,6 +2,7 @@
 #include "sys/notify.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/str.h"
 #include "sys/pidfd.h"
 
@@ -17,9 +18,6 @@
 /* include/uapi/asm-generic/socket.h and include/linux/socket.h; newer than Debian 12's headers. */
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
-#endif
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
 #endif
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4
@@ -56,7 +54,7 @@ static bool set_flag(int fd, int option, int value)
  */
 static bool ask_for_pidfd(int fd)
 {
-	return set_flag(fd, SO_PASSRIGHTS, 0) && set_flag(fd, SO_PASSPIDFD, 1);
+	return sc_refuse_descriptors(fd) && set_flag(fd, SO_PASSPIDFD, 1);
 }
 
 static int bind_for_all(int fd, const char *path)
