@@ -5,7 +5,10 @@
 #include "base/glob.h"
 #include "record/fold.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#define SNAPSHOT_LEVELS_MAX 32
 
 static void write_fire(struct sc_op_call *call, const struct sc_fire *fire)
 {
@@ -130,6 +133,27 @@ bool sc_op_is_signed(struct sc_op_call *call)
 	return false;
 }
 
+/* The record holds it some levels deeper than it came, and its readers have a bound of their own: a
+ * record that nobody can read must not be written. */
+static bool nests_too_deep(const json_t *value, unsigned int levels)
+{
+	json_t *object = (json_t *)(uintptr_t)value, *item;
+	const char *key;
+	size_t i;
+
+	if (!json_is_object(value) && !json_is_array(value))
+		return false;
+	if (levels == 0)
+		return true;
+	json_object_foreach (object, key, item)
+		if (nests_too_deep(item, levels - 1))
+			return true;
+	json_array_foreach (value, i, item)
+		if (nests_too_deep(item, levels - 1))
+			return true;
+	return false;
+}
+
 /* What the asker saw, in place of what the agent sees; NULL = nothing was given. False when it
  * cannot be recorded whole, with the call failed. */
 static bool take_snapshot(struct sc_op_call *call, char **text)
@@ -138,6 +162,11 @@ static bool take_snapshot(struct sc_op_call *call, char **text)
 
 	if (!given || json_is_null(given))
 		return true;
+	if (nests_too_deep(given, SNAPSHOT_LEVELS_MAX)) {
+		sc_op_fail(call, SC_EXIT_USAGE, "state_snapshot has more than %d levels",
+			   SNAPSHOT_LEVELS_MAX);
+		return false;
+	}
 	*text = json_is_object(given) ? json_dumps(given, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	if (*text && strlen(*text) < SC_FIRE_EVIDENCE_MAX)
 		return true;

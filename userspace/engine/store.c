@@ -211,12 +211,19 @@ static double down_s(const struct sc_engine *e)
 		       : (double)(e->now.mono_ns - e->store->down_ns) / 1e9;
 }
 
-static uint64_t lag(const struct sc_engine *e)
+static uint64_t newest_seq(const struct sc_engine *e)
 {
 	struct sc_journal_stats stats;
 
 	sc_journal_stats(e->journal, &stats);
-	return stats.seq > e->store->shipped ? stats.seq - e->store->shipped : 0;
+	return stats.seq;
+}
+
+static uint64_t lag(const struct sc_engine *e)
+{
+	uint64_t seq = newest_seq(e);
+
+	return seq > e->store->shipped ? seq - e->store->shipped : 0;
 }
 
 void sc_store_fill(struct sc_engine *e)
@@ -290,6 +297,13 @@ static void sweep_when_due(struct sc_engine *e)
 	sc_syncer_order(&e->syncer, &s->sweep.job);
 }
 
+static bool is_from_worker(struct sc_op_call *call)
+{
+	if (!call->who.worker)
+		sc_op_fail(call, SC_EXIT_USAGE, "only a worker tells of the store");
+	return call->who.worker != NULL;
+}
+
 void sc_op_ship_state(struct sc_op_call *call)
 {
 	struct sc_engine *e = call->e;
@@ -297,6 +311,8 @@ void sc_op_ship_state(struct sc_op_call *call)
 	bool is_connected = sc_op_flag(call, "connected");
 	uint64_t transient = take_number(call, "transient"), refused = take_number(call, "refused");
 
+	if (!is_from_worker(call))
+		return;
 	note_down(e, !is_connected);
 	if (transient > s->transient)
 		s->failed_ns = e->now.mono_ns;
@@ -316,13 +332,17 @@ void sc_op_ship_quarantine(struct sc_op_call *call)
 	struct quarantine_job *q = &call->e->store->quarantine;
 	const char *record = sc_op_need(call, "record", "the line, or a blank");
 
+	if (!is_from_worker(call))
+		return;
 	if (call->exit != SC_EXIT_DONE || q->job.is_busy) {
 		if (call->exit == SC_EXIT_DONE)
 			sc_op_fail(call, SC_EXIT_FAILED, "the one before is not put aside yet");
 		return;
 	}
 	q->seq = take_number(call, "seq");
-	if (q->seq == 0 || !sc_strcopy(q->record, sizeof(q->record), record)) {
+	/* Nor more directories than there are records. */
+	if (q->seq == 0 || q->seq > newest_seq(call->e) ||
+	    !sc_strcopy(q->record, sizeof(q->record), record)) {
 		sc_op_fail(call, SC_EXIT_USAGE, "no record has that number or length");
 		return;
 	}
