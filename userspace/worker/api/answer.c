@@ -81,10 +81,13 @@ void sc_call_fail(struct sc_call *call, unsigned int status, const char *fmt, ..
 	struct sc_json j;
 	char text[1024];
 	va_list ap;
+	size_t n;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	for (n = strlen(text); n && text[n - 1] == '\n'; n--)
+		text[n - 1] = '\0'; /* what is wrong with an expression ends its line */
 	sc_str_init_heap(&out);
 	sc_json_init(&j, &out);
 	sc_json_object_begin(&j);
