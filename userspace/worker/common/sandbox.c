@@ -220,6 +220,12 @@ static const int not_for_programs[] = {
 	SCMP_SYS(personality),
 };
 
+/* What unshare(2) may not make, clone(2) may not either. */
+static const uint64_t namespaces[] = {
+	CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,  CLONE_NEWIPC,
+	CLONE_NEWPID, CLONE_NEWNET,    CLONE_NEWUSER,
+};
+
 static void release(scmp_filter_ctx *ctx)
 {
 	if (*ctx)
@@ -253,6 +259,12 @@ static int add_calls(scmp_filter_ctx ctx, uint32_t action, const int *calls, siz
 	return 0;
 }
 
+/* Its flags lie in memory, where a filter cannot look; libc then uses clone(2). */
+static int refuse_clone3(scmp_filter_ctx ctx)
+{
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
 /* Everything but the list, and sockets of families that no program needs. */
 static int fill_for_programs(scmp_filter_ctx ctx)
 {
@@ -267,7 +279,16 @@ static int fill_for_programs(scmp_filter_ctx ctx)
 			r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 						   &is_this);
 	}
-	return r;
+	for (size_t i = 0; r == 0 && i < SC_ARRAY_SIZE(namespaces); i++) {
+		struct scmp_arg_cmp has_this = {.arg = 0,
+						.op = SCMP_CMP_MASKED_EQ,
+						.datum_a = namespaces[i],
+						.datum_b = namespaces[i]};
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+					   &has_this);
+	}
+	return r < 0 ? r : refuse_clone3(ctx);
 }
 
 static int fill_list(scmp_filter_ctx ctx, unsigned int flags)
@@ -282,8 +303,7 @@ static int fill_list(scmp_filter_ctx ctx, unsigned int flags)
 		r = allow(ctx, to_read_files, SC_ARRAY_SIZE(to_read_files));
 	if (r == 0)
 		r = add_calls(ctx, SCMP_ACT_KILL_PROCESS, intrusions, SC_ARRAY_SIZE(intrusions));
-	/* Its flags lie in memory, where a filter cannot look; libc then uses clone(2). */
-	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return r < 0 ? r : refuse_clone3(ctx);
 }
 
 int sc_sandbox_enter(unsigned int flags)

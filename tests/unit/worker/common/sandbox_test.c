@@ -112,6 +112,20 @@ static int try_namespace(void)
 	return unshare(CLONE_NEWNS) < 0 ? errno : 0;
 }
 
+static int try_user_namespace(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 ? errno : 0;
+}
+
+static int try_clone3(void)
+{
+	return syscall(SYS_clone3, NULL, 0) < 0 ? errno : 0;
+}
+
 static int try_limit(void)
 {
 	struct rlimit more = {1, 1};
@@ -163,6 +177,8 @@ Test(sandbox, each_worker_may_do_its_work_and_nothing_else)
 		{"ptrace", try_ptrace, KILLED, KILLED, EPERM},
 		{"bpf", try_bpf, KILLED, KILLED, EPERM},
 		{"unshare", try_namespace, KILLED, KILLED, EPERM},
+		{"clone a user namespace", try_user_namespace, EPERM, EPERM, EPERM},
+		{"clone3", try_clone3, ENOSYS, ENOSYS, ENOSYS},
 		{"socket inet", try_inet, EPERM, FINE, FINE},
 		{"socket packet", try_packet, EPERM, EPERM, EPERM},
 		{"socket vsock", try_vsock, EPERM, EPERM, EPERM},
