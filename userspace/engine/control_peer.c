@@ -104,20 +104,26 @@ static void send_some(struct sc_control_peer *p)
 		update_interest(p);
 }
 
-/* The links have used up what this window gives them: those that ask are read in the next. */
+/* Each window that passed pays for a budget: one long answer is paid for by several. */
+static void pay(struct sc_control *c, uint64_t now_ns)
+{
+	uint64_t windows = (now_ns - c->window_ns) / SC_LINK_WINDOW_NS;
+
+	c->window_ns += windows * SC_LINK_WINDOW_NS;
+	c->spent_ns -= SC_MIN(c->spent_ns, windows * SC_LINK_BUDGET_NS);
+}
+
+/* The links have used up what this window gives them: those that ask are read in a later one. */
 static bool must_rest(struct sc_control_peer *p, uint64_t now_ns)
 {
 	struct sc_control *c = p->control;
 	struct itimerspec spec = {0};
 	uint64_t end_ns;
 
-	if (now_ns - c->window_ns >= SC_LINK_WINDOW_NS) {
-		c->window_ns = now_ns;
-		c->spent_ns = 0;
-	}
+	pay(c, now_ns);
 	if (c->spent_ns < SC_LINK_BUDGET_NS)
 		return false;
-	end_ns = c->window_ns + SC_LINK_WINDOW_NS;
+	end_ns = c->window_ns + c->spent_ns / SC_LINK_BUDGET_NS * SC_LINK_WINDOW_NS;
 	spec.it_value.tv_sec = (time_t)(end_ns / SC_NS_PER_S);
 	spec.it_value.tv_nsec = (long)(end_ns % SC_NS_PER_S);
 	p->rests = timerfd_settime(c->rest_timer.fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;

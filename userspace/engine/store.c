@@ -23,6 +23,7 @@
 #define KEEP_DAYS_NAME    "SCRAM_QUARANTINE_KEEP_DAYS"
 #define SWEEP_NS          (3600 * SC_NS_PER_S)
 #define RECENT_NS         (600 * SC_NS_PER_S)
+#define FORK_TELL_NS      (60 * SC_NS_PER_S)
 #define REASON_MAX        512
 #define SECONDS_PER_DAY   86400
 
@@ -49,6 +50,7 @@ struct sc_store {
 	uint64_t failed_ns;  /* the last transient failure; 0 = none */
 	uint64_t refused_ns; /* likewise of a refusal */
 	uint64_t swept_ns;
+	uint64_t fork_told_ns;    /* 0 = never */
 	char failure[REASON_MAX]; /* the last one; empty = none since it connected */
 	char fork[REASON_MAX];    /* store and journal do not agree; empty = they do */
 };
@@ -272,14 +274,18 @@ static uint64_t take_number(const struct sc_op_call *call, const char *key)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* A fork is an alarm, once each time that it shows. */
+/* A fork is an alarm, once each time that it shows; a worker that takes it back and shows it again
+ * and again does not fill the journal with it. */
 static void take_fork(struct sc_op_call *call)
 {
 	struct sc_store *s = call->e->store;
 	bool was_forked = s->fork[0] != '\0';
+	uint64_t now = call->e->now.mono_ns;
 
 	take_text(call, "fork", s->fork);
-	if (s->fork[0] && !was_forked) {
+	if (s->fork[0] && !was_forked &&
+	    (s->fork_told_ns == 0 || now - s->fork_told_ns >= FORK_TELL_NS)) {
+		s->fork_told_ns = now;
 		sc_log_error("FORK: the store and this journal are two histories: %s", s->fork);
 		sc_records_fact(call->e, "fork: the store and this journal are two histories: %s",
 				s->fork);
