@@ -136,6 +136,13 @@ int sc_http_listener_open(struct sc_http_listener *l)
 	return 0;
 }
 
+void sc_http_listener_renew(const struct sc_http_listener *l)
+{
+	/* Its address is still its own; of one that listens this changes nothing. */
+	if (l->fd >= 0)
+		(void)listen(l->fd, BACKLOG);
+}
+
 void sc_http_listener_close(struct sc_http_listener *l)
 {
 	sc_close(&l->fd);

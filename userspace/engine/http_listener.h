@@ -27,4 +27,6 @@ int sc_http_listener_init(struct sc_http_listener *l, const char *option);
 /* Listens; may ask a name server where the host is a name. 0, also when it is off or open already,
  * or -errno with why. */
 int sc_http_listener_open(struct sc_http_listener *l);
+/* Before a worker gets it: the one before may have shut it down for all that hold it. */
+void sc_http_listener_renew(const struct sc_http_listener *l);
 void sc_http_listener_close(struct sc_http_listener *l);

@@ -178,6 +178,8 @@ static void greet(struct sc_worker *w)
 	};
 	int r = -ENOMEM;
 
+	if (listens)
+		sc_http_listener_renew(&e->workers->http);
 	write_hello(w, &begin.hello);
 	w->deadline_ns = sc_mono_ns() + READY_NS;
 	w->alive_ns = sc_mono_ns();

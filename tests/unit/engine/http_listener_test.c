@@ -95,3 +95,28 @@ Test(http_listener, a_taken_port_is_told_and_can_be_tried_again)
 	sc_http_listener_close(&l);
 	cr_expect_eq(l.fd, -1);
 }
+
+Test(http_listener, what_a_worker_shut_down_listens_again)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(at);
+	struct sc_http_listener l;
+	char where[32];
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, size), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	close(fd);
+	snprintf(where, sizeof(where), "127.0.0.1:%u", ntohs(at.sin_port));
+	cr_assert_eq(sc_http_listener_init(&l, where), 0);
+	cr_assert_eq(sc_http_listener_open(&l), 0);
+	cr_assert_eq(shutdown(l.fd, SHUT_RDWR), 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_expect_lt(connect(fd, (struct sockaddr *)&at, size), 0);
+	close(fd);
+	sc_http_listener_renew(&l);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_expect_eq(connect(fd, (struct sockaddr *)&at, size), 0);
+	close(fd);
+	sc_http_listener_close(&l);
+}
