@@ -177,13 +177,13 @@ static bool is_snapshot(struct sc_call *call)
 static bool is_fire(struct sc_call *call)
 {
 	static const char *const names[] = {"condition_id", "reason", "operator", "state_snapshot",
-					    "target",       "force",  "wait",     NULL};
+					    "target",       "force",  NULL};
 
 	return sc_call_parse(call) && sc_call_knows(call, names) &&
 	       sc_call_needs(call, "condition_id", SC_FIRE_CONDITION_MAX - 1) &&
 	       sc_call_needs(call, "reason", SC_FIRE_REASON_MAX - 1) &&
 	       sc_call_needs(call, "operator", SC_FIRE_OPERATOR_MAX - 1) && is_snapshot(call) &&
-	       is_flag(call, "force") && is_flag(call, "wait") &&
+	       is_flag(call, "force") &&
 	       (!json_object_get(call->args, "target") ||
 		json_is_null(json_object_get(call->args, "target")) ||
 		sc_call_needs(call, "target", SC_FIRE_PATH_MAX - 1));

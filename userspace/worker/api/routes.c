@@ -150,7 +150,7 @@ const struct sc_route sc_routes[] = {
 		    "\"condition_id\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},"
 		    "\"operator\":{\"type\":\"string\"},\"state_snapshot\":{\"type\":"
 		    "[\"object\",\"null\"]},\"target\":{\"type\":[\"string\",\"null\"]},"
-		    "\"force\":{\"type\":\"boolean\"},\"wait\":{\"type\":\"boolean\"}}}",
+		    "\"force\":{\"type\":\"boolean\"}}}",
 	 .response = "{\"type\":\"object\",\"required\":[\"condition_id\",\"fire_id\","
 		     "\"dispatched\",\"dispatch_descriptor\",\"error\"],\"properties\":{"
 		     "\"condition_id\":{\"type\":\"string\"},\"fire_id\":{\"type\":\"string\"},"
