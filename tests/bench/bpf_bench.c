@@ -5,6 +5,7 @@
  * run, and the time from a failed exit to userspace holding its wake record. Prints one JSON
  * object. Root; needs nothing else.
  */
+#include "bench/figures.h"
 #include "harness/harness.h"
 
 #include "base/clock.h"
@@ -33,19 +34,6 @@
 static double now_us(void)
 {
 	return (double)sc_mono_ns() / MICROSECONDS;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(double *values, unsigned int n, double q)
-{
-	qsort(values, n, sizeof(*values), by_value);
-	return values[(unsigned int)((double)(n - 1) * q)];
 }
 
 /*

@@ -4,6 +4,7 @@
  * to the first packet that its sender is refused, to gate and rules read back, and what the command
  * line takes in all. Prints one JSON object. Root; in a network namespace of its own.
  */
+#include "bench/figures.h"
 #include "harness/rig.h"
 
 #include "base/clock.h"
@@ -32,18 +33,10 @@ struct figures {
 	unsigned int n;
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void print(const char *name, double *values, unsigned int n, const char *end)
 {
-	qsort(values, n, sizeof(*values), by_value);
-	printf("  \"%s\": {\"p50\": %.1f, \"p99\": %.1f}%s\n", name, values[n / 2],
-	       values[n * 99 / 100], end);
+	printf("  \"%s\": {\"p50\": %.1f, \"p99\": %.1f}%s\n", name, quantile(values, n, 0.5),
+	       quantile(values, n, 0.99), end);
 }
 
 /* Nobody reads at the other end: what finds no room there has passed the gate. The socket is not

@@ -8,6 +8,7 @@
  * entry, to end a cut, and until the first packet is dropped. Prints one JSON object. Root; needs
  * nothing else.
  */
+#include "bench/figures.h"
 #include "harness/harness.h"
 
 #include "base/clock.h"
@@ -22,7 +23,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define TURNS        60 /* at a time */
 #define PASSES       4
@@ -44,27 +44,6 @@ struct bench {
 	int root_fd;             /* what the gate supervises */
 	struct side gated, free; /* four levels deep, below root_fd and beside it */
 };
-
-static double cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(double *values, unsigned int n, double q)
-{
-	qsort(values, n, sizeof(*values), by_value);
-	return values[(unsigned int)((double)(n - 1) * q)];
-}
 
 static int die(const char *what, int err)
 {

@@ -6,6 +6,7 @@
  * to open, to add and to take away one element with 0 and 1,000 others there, until it has been
  * read back. Prints one JSON object per case. Root; needs nothing else.
  */
+#include "bench/figures.h"
 #include "harness/harness.h"
 
 #include "base/clock.h"
@@ -16,7 +17,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define TURNS        300
 #define DATAGRAMS    400
@@ -39,27 +39,6 @@ struct bench {
 	struct sc_nft_element groups[GROUPS + 1]; /* none is the sender's */
 	bool has_gate;
 };
-
-static double cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(double *values, unsigned int n, double q)
-{
-	qsort(values, n, sizeof(*values), by_value);
-	return values[(unsigned int)((double)(n - 1) * q)];
-}
 
 static int die(const char *what, int err)
 {
