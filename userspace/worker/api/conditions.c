@@ -70,16 +70,21 @@ static void show_registered(struct sc_api *api, void *owner, json_t *reply, int 
 		sc_call_fail(call, 503, "%s is registered, but cannot be shown now", id);
 }
 
-static void registered(struct sc_api *api, void *owner, json_t *reply, int *fd)
+/* After a change: what was kept is old, and the answer is made from what op tells now. */
+static void changed(struct sc_api *api, struct sc_call *call, json_t *reply, const char *op,
+		    sc_ask_fn *show)
 {
-	struct sc_call *call = owner;
-
-	(void)fd;
 	sc_views_drop(api);
 	if (sc_reply_exit(reply) != SC_EXIT_DONE)
 		fail(call, reply);
 	else
-		sc_call_ask(call, json_pack("{s:s}", "op", "list"), show_registered);
+		sc_call_ask(call, json_pack("{s:s}", "op", op), show);
+}
+
+static void registered(struct sc_api *api, void *owner, json_t *reply, int *fd)
+{
+	(void)fd;
+	changed(api, owner, reply, "list", show_registered);
 }
 
 void sc_route_register(struct sc_call *call)
@@ -90,21 +95,11 @@ void sc_route_register(struct sc_call *call)
 		    registered);
 }
 
-/* Whoever ships to the store takes the condition out there too, when the record comes to it. */
+/* Whoever ships to the store takes the condition out there too, when the record comes to it: told
+ * only while the store can be reached. */
 static bool has_store(const json_t *status)
 {
-	const json_t *workers = json_object_get(status, "workers");
-	const json_t *worker;
-	size_t i;
-
-	json_array_foreach (workers, i, worker) {
-		const char *name = json_string_value(json_object_get(worker, "name"));
-		const char *state = json_string_value(json_object_get(worker, "state"));
-
-		if (name && state && strcmp(name, "ship") == 0)
-			return strcmp(state, "up") == 0;
-	}
-	return false;
+	return json_is_true(json_object_get(json_object_get(status, "store"), "connected"));
 }
 
 static void show_unregistered(struct sc_api *api, void *owner, json_t *reply, int *fd)
@@ -121,14 +116,8 @@ static void show_unregistered(struct sc_api *api, void *owner, json_t *reply, in
 
 static void unregistered(struct sc_api *api, void *owner, json_t *reply, int *fd)
 {
-	struct sc_call *call = owner;
-
 	(void)fd;
-	sc_views_drop(api);
-	if (sc_reply_exit(reply) != SC_EXIT_DONE)
-		fail(call, reply);
-	else
-		sc_call_ask(call, json_pack("{s:s}", "op", "status"), show_unregistered);
+	changed(api, owner, reply, "status", show_unregistered);
 }
 
 void sc_route_unregister(struct sc_call *call)
