@@ -12,7 +12,10 @@
 #include <jansson.h>
 #include <string.h>
 
-/* Beside a running agent a line may be seen half written; so often a torn tail is looked at. */
+/*
+ * Beside a running agent a record may be seen half written, or the next segment before the last
+ * record of this one. Such a sight is gone at the next look; damage stays.
+ */
 #define LIVE_TRIES 3
 
 struct verify {
@@ -277,7 +280,7 @@ int sc_journal_verify(const char *state_dir, const struct sc_verify_options *opt
 		r = verify_once(state_fd, options ? options : &defaults, &found_report);
 		if (r < 0)
 			return r;
-		if (found_report.verdict != SC_VERDICT_TORN)
+		if (found_report.verdict == SC_VERDICT_OK)
 			break;
 	}
 	*report = found_report;

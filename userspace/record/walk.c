@@ -10,6 +10,9 @@
 #include <jansson.h>
 #include <string.h>
 
+/* How often bytes that are no record are read again, before they are believed. */
+#define REREADS 8
+
 enum piece {
 	PIECE_LINE,    /* bytes up to a newline */
 	PIECE_BLANK,   /* NUL or nothing up to the end of the segment */
@@ -89,8 +92,8 @@ static int refill(struct sc_walk *w)
 	return 0;
 }
 
-/* What stands at the present place; for PIECE_LINE *n is its length without the newline. */
-static int next_piece(struct sc_walk *w, enum piece *piece, size_t *n)
+/* What stands at the present place, the buffer first, then the file behind it. */
+static int look(struct sc_walk *w, enum piece *piece, size_t *n)
 {
 	size_t len;
 	size_t text;
@@ -121,6 +124,23 @@ static int next_piece(struct sc_walk *w, enum piece *piece, size_t *n)
 		return r;
 	*piece = r == 0 ? PIECE_GARBAGE : text == 0 ? PIECE_BLANK : PIECE_PARTIAL;
 	return 0;
+}
+
+/*
+ * What stands at the present place; for PIECE_LINE *n is its length without the newline. A writer
+ * may have gone on since the buffer was read, so that the file no longer fits to it: garbage is
+ * only what is still garbage when it is read again.
+ */
+static int next_piece(struct sc_walk *w, enum piece *piece, size_t *n)
+{
+	int r = look(w, piece, n);
+
+	for (int i = 0; r == 0 && *piece == PIECE_GARBAGE && i < REREADS; i++) {
+		w->begin = w->end = 0;
+		w->eof = false;
+		r = look(w, piece, n);
+	}
+	return r;
 }
 
 static int enter(struct sc_walk *w, uint64_t segment)

@@ -108,7 +108,7 @@ static void ask_segment(struct sc_stream *s, uint64_t number)
 static bool read_line(struct sc_stream *s, struct sc_line *line)
 {
 	ssize_t n = pread(s->fd, s->buf, sizeof(s->buf), s->offset);
-	const char *end = n > 0 && s->buf[0] ? memchr(s->buf, '\n', (size_t)n) : NULL;
+	const char *end = n > 0 ? memchr(s->buf, '\n', strnlen(s->buf, (size_t)n)) : NULL;
 
 	if (!end)
 		return false;
