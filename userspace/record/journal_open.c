@@ -15,10 +15,8 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 
 #define HOST_ID_NAME "host-id"
-#define LOCK_NAME    "lock"
 #define HEAD_NAME    "head"
 
 /* What was found at the end of the old journal, to be recorded as the first thing in the new run.
@@ -30,15 +28,18 @@ struct finding {
 	uint64_t bytes_aside;
 };
 
+/* Of the open file (F_OFD_SETLK): unlike with flock(2), others can ask whether it is held. */
 static int take_lock(struct sc_journal *j, struct sc_diag *diag)
 {
-	j->lock_fd = openat(j->state_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	j->lock_fd = openat(j->state_fd, SC_JOURNAL_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			    0600);
 	if (j->lock_fd < 0)
 		return sc_diag_set(diag, -errno, 0, 0, "cannot make the lock file: %m");
-	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) == 0)
+	if (fcntl(j->lock_fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
-	if (errno == EWOULDBLOCK)
+	if (errno == EAGAIN || errno == EACCES)
 		return sc_diag_set(diag, -EBUSY, 0, 0, "another agent uses this state directory");
 	return sc_diag_set(diag, -errno, 0, 0, "cannot lock the state directory: %m");
 }

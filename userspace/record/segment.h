@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define SC_JOURNAL_DIR      "journal"
+#define SC_JOURNAL_LOCK     "lock" /* beside it; its writer holds it */
 #define SC_SEGMENT_NAME_MAX 32
 
 void sc_segment_name(uint64_t number, char out[static SC_SEGMENT_NAME_MAX]);

@@ -3,6 +3,7 @@
 #include "record/seal.h"
 #include "record/walk.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/str.h"
 
@@ -10,13 +11,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <poll.h>
 #include <string.h>
 
 /*
  * Beside a running agent a record may be seen half written, or the next segment before the last
- * record of this one. Such a sight is gone at the next look; damage stays.
+ * record of this one. Such a sight is soon gone; damage stays.
  */
-#define LIVE_TRIES 3
+#define LIVE_NS      (2 * SC_NS_PER_S)
+#define LOOK_EACH_MS 10
 
 struct verify {
 	const struct sc_verify_options *options;
@@ -264,11 +267,21 @@ static int verify_once(int state_fd, const struct sc_verify_options *options,
 	return r;
 }
 
+/* Has somebody opened it to write? Asked without taking the lock from an agent that starts. */
+static bool is_written(int state_fd)
+{
+	_cleanup_close_ int fd = openat(state_fd, SC_JOURNAL_LOCK, O_RDONLY | O_CLOEXEC);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 int sc_journal_verify(const char *state_dir, const struct sc_verify_options *options,
 		      struct sc_verify_report *report)
 {
 	static const struct sc_verify_options defaults;
 	_cleanup_close_ int state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t until_ns = sc_mono_ns() + LIVE_NS;
 	struct sc_verify_report found_report;
 	int r;
 
@@ -276,12 +289,15 @@ int sc_journal_verify(const char *state_dir, const struct sc_verify_options *opt
 		return -errno;
 	if (sodium_init() < 0)
 		return -EIO;
-	for (int i = 0; i < LIVE_TRIES; i++) {
+	for (;;) {
+		bool is_live = is_written(state_fd);
+
 		r = verify_once(state_fd, options ? options : &defaults, &found_report);
 		if (r < 0)
 			return r;
-		if (found_report.verdict == SC_VERDICT_OK)
+		if (found_report.verdict == SC_VERDICT_OK || !is_live || sc_mono_ns() > until_ns)
 			break;
+		(void)poll(NULL, 0, LOOK_EACH_MS);
 	}
 	*report = found_report;
 	return 0;

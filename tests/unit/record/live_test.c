@@ -46,22 +46,20 @@ static unsigned int verify_while_written(const char *dir)
 {
 	struct writer w = {.journal = journal_at(dir)};
 	struct sc_time now = time_at(1);
+	struct sc_verify_report report = {0};
 	unsigned int looks = 0;
 	pthread_t threads[2];
 
 	cr_assert_eq(sc_journal_seal(w.journal, &now, NULL), 0);
 	cr_assert_eq(pthread_create(&threads[0], NULL, write_it, &w), 0);
 	cr_assert_eq(pthread_create(&threads[1], NULL, sync_it, &w), 0);
-	while (!atomic_load(&w.is_done)) {
-		struct sc_verify_report report;
-
-		verdict_in(dir, BOOT_A, &report);
-		cr_assert_eq(report.verdict, SC_VERDICT_OK, "look %u: %s: %s", looks,
-			     sc_verdict_name(report.verdict), report.text);
+	do
 		looks++;
-	}
+	while (verdict_in(dir, BOOT_A, &report) == SC_VERDICT_OK && !atomic_load(&w.is_done));
 	for (unsigned int i = 0; i < 2; i++)
 		cr_assert_eq(pthread_join(threads[i], NULL), 0);
+	cr_assert_eq(report.verdict, SC_VERDICT_OK, "look %u: %s: %s", looks,
+		     sc_verdict_name(report.verdict), report.text);
 	sc_journal_close(&w.journal);
 	return looks;
 }
