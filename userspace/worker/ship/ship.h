@@ -10,9 +10,9 @@
 #pragma once
 
 #include "worker/common/link.h"
+#include "worker/common/reader.h"
 #include "worker/ship/batch.h"
 #include "worker/ship/pg.h"
-#include "worker/ship/reader.h"
 
 #define SC_SHIP_DEPTH 4 /* batches under way */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/ship/reader.h"
+#include "worker/common/reader.h"
 
 #include "base/mem.h"
 #include "base/str.h"
