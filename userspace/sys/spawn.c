@@ -16,11 +16,14 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* The child's own, while it shares the agent's memory; it makes calls a few levels deep. */
 #define STACK_BYTES (64UL * 1024)
 /* Of the program's main thread, and what its other threads get unless it says otherwise. */
 #define PROGRAM_STACK_BYTES (1024UL * 1024)
+/* From the change of user to the program, which a loaded host or a disk can take its time over. */
+#define RUN_S 5
 /* Above the descriptors that the child puts in place. */
 #define FIRST_FREE_FD 10
 
@@ -127,6 +130,22 @@ static int die_with(pid_t parent)
 	return getppid() == parent ? 0 : -1;
 }
 
+/*
+ * From the change of user on, whoever runs as that user can stop the child, and with it the thread
+ * that waits for it. This signal ends a stopped process too, nobody else can take it back, and it
+ * is forgotten when the program runs. Straight to the kernel: glibc would keep a table of timers.
+ */
+static int live_at_most(time_t seconds)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+	struct itimerspec spec = {.it_value = {.tv_sec = seconds}};
+	int timer;
+
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0)
+		return -1;
+	return (int)syscall(SYS_timer_settime, timer, 0, &spec, NULL);
+}
+
 static int run_program(const struct child *c)
 {
 	char *const argv[] = {(char *)(uintptr_t)c->spawn->program, NULL};
@@ -152,6 +171,7 @@ static int child_main(void *arg)
 	STEP("scheduler", reset_scheduler());
 	STEP("descriptors", place_fds(c));
 	STEP("limits", set_limits(c->spawn));
+	STEP("deadline", live_at_most(RUN_S));
 	STEP("user", drop_user(c));
 	STEP("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	STEP("the agent's end", die_with(c->parent));

@@ -6,7 +6,8 @@
  * posix_spawn(3) cannot change the user. So the child shares the agent's memory until it runs the
  * program (CLONE_VM | CLONE_VFORK), on a stack of its own; it makes system calls and nothing else,
  * while the calling thread is suspended. A loaded host, or a disk, can take its time over that: not
- * for the loop thread.
+ * for the loop thread. After 5 s with the new user the child is killed, even when somebody stopped
+ * it.
  */
 #pragma once
 

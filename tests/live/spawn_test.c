@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process that runs as the worker's user can do to the start of the next worker. */
+#include "harness/harness.h"
+#include "sys/pidfd.h"
+#include "sys/spawn.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Nobody's. */
+#define USER 1879056500U
+
+enum { ENDED, LEFT_WAITING, NOT_STARTED };
+
+/* Is to start a program, as the agent's sync thread does; go[0] tells when. */
+static int start_program(void *arg)
+{
+	static char *const env[] = {NULL};
+	int *go = arg;
+	struct sc_spawn s = {
+		.dirfd = AT_FDCWD,
+		.program = "/bin/true",
+		.env = env,
+		.link_fd = go[0],
+		.uid = USER,
+		.gid = USER,
+		.memory_max = 1UL << 26,
+		.files_max = 64,
+		.tasks_max = 64,
+	};
+	const char *step;
+	struct pollfd end = {.events = POLLIN};
+	int status = 0;
+	char c;
+	pid_t pid;
+
+	if (read(go[0], &c, 1) != 1 || sc_spawn(&s, &pid, &end.fd, &step) < 0)
+		return NOT_STARTED;
+	if (poll(&end, 1, -1) != 1 || sc_process_reap(end.fd, &status) != 1)
+		return LEFT_WAITING;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? ENDED : LEFT_WAITING;
+}
+
+/* The child stands at the beginning or end of a system call; goes on to the next unless this is it. */
+static bool has_changed_user(pid_t child, bool *is_changing)
+{
+	struct __ptrace_syscall_info info = {0};
+
+	cr_assert_gt(ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info), 0);
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT && *is_changing)
+		return true;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		*is_changing = info.entry.nr == SYS_setresuid;
+	cr_assert_eq(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
+	return false;
+}
+
+/* Stops the new child of the spawner as soon as it has the worker's user. */
+static void stop_at_change_of_user(pid_t spawner)
+{
+	bool is_changing = false;
+	int status;
+	pid_t pid;
+
+	do {
+		pid = waitpid(-1, &status, __WALL);
+		cr_assert_gt(pid, 0);
+		cr_assert(WIFSTOPPED(status), "process %d ended early: %x", pid, (unsigned)status);
+		if (pid == spawner)
+			cr_assert_eq(ptrace(PTRACE_DETACH, spawner, NULL, NULL), 0);
+	} while (pid == spawner || !has_changed_user(pid, &is_changing));
+	cr_assert_eq(kill(pid, SIGSTOP), 0);
+	cr_assert_eq(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+}
+
+Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 120)
+{
+	const long options = PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+	int go[2], status = 0;
+	pid_t spawner;
+
+	sc_need_root();
+	cr_assert_eq(pipe2(go, O_CLOEXEC), 0);
+	spawner = sc_helper_call(-1, start_program, go);
+	cr_assert_gt(spawner, 0);
+	cr_assert_eq(ptrace(PTRACE_SEIZE, spawner, NULL, options), 0);
+	cr_assert_eq(write(go[1], "", 1), 1);
+	stop_at_change_of_user(spawner);
+
+	cr_assert_eq(sc_wait_child(spawner, &status, 60000), 0, "the start is waited for still");
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == ENDED, "%x", (unsigned)status);
+}
