@@ -48,7 +48,7 @@ static int start_program(void *arg)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? ENDED : LEFT_WAITING;
 }
 
-/* The child stands at the beginning or end of a system call; goes on to the next unless this is it. */
+/* The child stands at the begin or end of a system call; goes on to the next unless this is it. */
 static bool has_changed_user(pid_t child, bool *is_changing)
 {
 	struct __ptrace_syscall_info info = {0};

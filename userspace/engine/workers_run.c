@@ -65,6 +65,7 @@ static void wait_for_next(struct sc_worker *w)
 	w->up_ns = 0;
 	w->deadline_ns = now + w->backoff_ns;
 	w->restarts++;
+	w->failures++;
 	sc_log_warning("worker %s: %s; started again in %.3g s", w->row->name, w->why,
 		       (double)w->backoff_ns / 1e9);
 	w->backoff_ns = SC_MIN(w->backoff_ns * 2, (uint64_t)BACKOFF_MAX_NS);
@@ -90,15 +91,14 @@ static void ended(struct sc_worker *w)
 	w->is_stopping = false;
 }
 
-static void on_exit_ready(void *owner, uint32_t events)
+/* Returns whether it has ended. */
+static bool reap(struct sc_worker *w)
 {
-	struct sc_worker *w = owner;
 	const struct sc_process_port *port = &w->engine->ports->processes;
 	int status = 0;
 
-	(void)events;
 	if (port->reap(port->ctx, w->exit.fd, &status) == 0)
-		return;
+		return false;
 	sc_loop_remove(&w->engine->loop, &w->exit);
 	sc_close(&w->exit.fd);
 	if (!w->is_why_known && WIFSIGNALED(status))
@@ -107,6 +107,13 @@ static void on_exit_ready(void *owner, uint32_t events)
 		snprintf(w->why, sizeof(w->why), "it ended with exit status %d",
 			 WEXITSTATUS(status));
 	ended(w);
+	return true;
+}
+
+static void on_exit_ready(void *owner, uint32_t events)
+{
+	(void)events;
+	(void)reap(owner);
 }
 
 void sc_worker_end(struct sc_worker *w, const char *why, bool hard)
@@ -171,15 +178,16 @@ static void greet(struct sc_worker *w)
 {
 	struct sc_engine *e = w->engine;
 	bool listens = w->row == &sc_worker_rows[SC_WORKER_API];
-	struct sc_link_begin begin = {
-		.fd = w->core_fd,
-		.who = {w->user, w->group, w->pid, w->row},
-		.listener_fd = listens ? e->workers->http.fd : -1,
-	};
+	struct sc_link_begin begin;
 	int r = -ENOMEM;
 
 	if (listens)
 		sc_http_listener_renew(&e->workers->http);
+	begin = (struct sc_link_begin){
+		.fd = w->core_fd,
+		.who = {w->user, w->group, w->pid, w->row},
+		.listener_fd = listens ? e->workers->http.local_fd : -1,
+	};
 	write_hello(w, &begin.hello);
 	w->deadline_ns = sc_mono_ns() + READY_NS;
 	w->alive_ns = sc_mono_ns();
@@ -211,10 +219,9 @@ static void finish_start(struct sc_sync_job *job)
 	w->pid = s->program.pid;
 	w->exit.fd = s->program.pidfd;
 	r = sc_loop_add(&w->engine->loop, &w->exit, EPOLLIN);
-	SC_ASSERT(r == 0 || r == -ENOMEM || r == -ENOSPC);
 	greet(w);
 	sc_close(&w->core_fd);
-	/* Not to be noticed when it ends, it must not live. */
+	/* Not to be noticed when it ends, it must not live: its end is looked for once a second. */
 	if (r < 0)
 		sc_worker_end(w, "its end cannot be watched", true);
 }
@@ -299,6 +306,8 @@ static uint64_t look_up(struct sc_worker *w, uint64_t now_ns)
 {
 	uint64_t due_ns = look_for_changes(w, now_ns);
 
+	if (now_ns - w->up_ns >= GOOD_NS)
+		w->failures = 0;
 	if (now_ns != w->told_ns || !is_hung(w, now_ns))
 		return due_ns;
 	w->hung++;
@@ -310,6 +319,9 @@ static uint64_t look_ending(struct sc_worker *w, uint64_t now_ns)
 {
 	if (now_ns < w->deadline_ns)
 		return w->deadline_ns;
+	/* One whose pidfd cannot be watched; what comes next is looked at at once. */
+	if (reap(w))
+		return now_ns;
 	send_signal(w, w->next_signal);
 	w->is_why_known = true;
 	w->next_signal = SIGKILL;
