@@ -21,12 +21,15 @@
  *   reconcile.c  what a dead predecessor left
  *   app*.c       what programs report about themselves
  *   workers*.c   the worker processes
+ *   notify*.c    who is told of what happens
+ *   probe*.c     what probes last answered; secret.c opens their tokens
  *   reload.c     configuration -> running set
  *   ops*.c       what the control socket asks
  */
 #pragma once
 
 #include "base/loop.h"
+#include "base/tally.h"
 #include "engine/app.h"
 #include "engine/collector.h"
 #include "engine/control.h"
@@ -47,6 +50,10 @@
 
 struct sc_fold;
 struct sc_fold_breaker;
+struct sc_notifiers;
+struct sc_json;
+struct sc_probe_set;
+struct sc_secret;
 struct sc_store;
 struct sc_workers;
 
@@ -142,10 +149,13 @@ struct sc_engine {
 	struct sc_syncer syncer;
 	struct sc_workers *workers;
 	struct sc_store *store;
+	struct sc_notifiers *notifiers;
+	struct sc_secret *secret;
 	bool stopping;
 
 	/* the running set: swapped whole on reload */
 	struct sc_config config;
+	struct sc_probe_set *probes;
 	struct sc_registry *registry;
 	struct sc_plan *plan;
 	struct sc_conditions *set;
@@ -196,6 +206,7 @@ struct sc_engine {
 	uint64_t fires_total, vetoes_total, journal_failures, predicate_overruns;
 	uint64_t last_seal_ns;
 	struct sc_statefile statefile;
+	struct sc_tally refusals; /* what somebody had no right to: refusals.c */
 	struct {
 		uint64_t conditions; /* sets that ran */
 		uint64_t fires;      /* records of fires */
@@ -248,6 +259,8 @@ void sc_engine_tick_early(struct sc_engine *e);
 enum sc_truth sc_engine_judge_now(struct sc_engine *e, uint32_t condition, uint32_t slot);
 
 /* --- decide.c --- */
+/* One operand as evidence tells it. */
+void sc_operand_json(struct sc_json *j, const struct sc_operand *o);
 struct sc_fire_request {
 	uint32_t condition; /* index in the running set */
 	uint32_t slot;

@@ -16,6 +16,7 @@ struct sc_engine;
 struct sc_fire;
 struct sc_json;
 struct sc_notifiers;
+struct sc_op_call;
 
 /* Different sinks of one configuration; the others are told of nothing, which doctor shows. */
 #define SC_SINKS_MAX 64
@@ -44,3 +45,5 @@ const char *sc_notifiers_secret_file(const struct sc_engine *e, const char *sink
 void sc_notifiers_json(struct sc_engine *e, struct sc_json *j);
 /* Adds `told` to the answer of show: who was told of the fire, when, and whether it worked. */
 void sc_notifiers_add_told(struct sc_engine *e, const struct sc_fire *fire, struct sc_json *j);
+/* Red for a sink that the last word did not reach, and for those that found no room. */
+void sc_doctor_notifiers(struct sc_op_call *call);

@@ -2,6 +2,7 @@
 /* Requests of the control socket: parsed, dispatched by one table, answered. Runs between ticks. */
 #include "engine/ops.h"
 
+#include "engine/refusals.h"
 #include "engine/workers.h"
 
 #include "base/log.h"
@@ -21,12 +22,19 @@ static op_fn *const handlers[] = {
 	[SC_OP_FIRES] = sc_op_fires,
 	[SC_OP_ISOLATE] = sc_op_isolate,
 	[SC_OP_LIST] = sc_op_list,
+	[SC_OP_LISTENER] = sc_op_listener,
+	[SC_OP_NOTIFY_DONE] = sc_op_notify_done,
+	[SC_OP_NOTIFY_TEST] = sc_op_notify_test,
 	[SC_OP_PING] = sc_op_ping,
+	[SC_OP_PROBE_ANSWER] = sc_op_probe_answer,
+	[SC_OP_PROBE_LIST] = sc_op_probe_list,
 	[SC_OP_PROMOTE] = sc_op_promote,
 	[SC_OP_READY] = sc_op_ready,
+	[SC_OP_REFUSED] = sc_op_refused,
 	[SC_OP_REGISTER] = sc_op_register,
 	[SC_OP_RELEASE] = sc_op_release,
 	[SC_OP_RELOAD] = sc_op_reload,
+	[SC_OP_SECRET] = sc_op_secret,
 	[SC_OP_SEGMENT] = sc_op_segment,
 	[SC_OP_SHIP_QUARANTINE] = sc_op_ship_quarantine,
 	[SC_OP_SHIP_STATE] = sc_op_ship_state,
@@ -98,7 +106,7 @@ static void finish(struct sc_op_call *call)
 	sc_json_member_u64(&call->json, "exit", call->exit);
 	sc_json_member_text(&call->json, "error", call->error[0] ? call->error : NULL);
 	sc_json_object_end(&call->json);
-	sc_control_reply(&call->e->control, call->to, &call->reply);
+	sc_control_reply_fd(&call->e->control, call->to, &call->reply, call->reply_fd);
 }
 
 /* token:NAME or anonymous, as the worker that faces them has judged. */
@@ -131,11 +139,21 @@ static const char *judge(struct sc_op_call *call, int op)
 	return NULL;
 }
 
+static void refuse(struct sc_op_call *call, const char *op)
+{
+	sc_op_fail(call, SC_EXIT_USAGE, "only a worker of the agent may ask that");
+	sc_refusals_note(call->e, &(struct sc_refusal){.channel = SC_CONTROL_SOCKET,
+						       .who = call->principal,
+						       .what = op,
+						       .why = call->error,
+						       .count = 1});
+}
+
 void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc_reply_to to,
 		  const char *request, size_t size)
 {
 	json_error_t fault;
-	struct sc_op_call call = {.e = e, .who = *who, .to = to};
+	struct sc_op_call call = {.e = e, .who = *who, .to = to, .reply_fd = -1};
 	const char *name, *illegal;
 	int op;
 
@@ -159,6 +177,8 @@ void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc
 			   call.args ? "another type" : fault.text);
 	else if (op < 0)
 		sc_op_fail(&call, SC_EXIT_USAGE, "unknown op");
+	else if (!who->worker && sc_op_is_of_workers((enum sc_op)op))
+		refuse(&call, name);
 	else
 		handlers[op](&call);
 	if (op >= 0 && sc_op_is_write((enum sc_op)op) && call.exit != SC_EXIT_DONE)

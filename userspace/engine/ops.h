@@ -17,6 +17,7 @@ struct sc_op_call {
 	json_t *args;
 	struct sc_str reply;
 	struct sc_json json;
+	int reply_fd; /* goes along; -1 = none */
 	enum sc_exit exit;
 	char error[640];                      /* empty = null */
 	char principal[SC_FIRE_OPERATOR_MAX]; /* uid:0, token:NAME, worker:NAME */
@@ -57,8 +58,15 @@ void sc_op_isolate(struct sc_op_call *call);
 void sc_op_release(struct sc_op_call *call);
 void sc_op_arm(struct sc_op_call *call);
 void sc_op_disarm(struct sc_op_call *call);
+void sc_op_listener(struct sc_op_call *call);
 void sc_op_ready(struct sc_op_call *call);
+void sc_op_refused(struct sc_op_call *call);
 void sc_op_segment(struct sc_op_call *call);
+void sc_op_notify_done(struct sc_op_call *call);
+void sc_op_notify_test(struct sc_op_call *call);
+void sc_op_probe_answer(struct sc_op_call *call);
+void sc_op_probe_list(struct sc_op_call *call);
+void sc_op_secret(struct sc_op_call *call);
 void sc_op_ship_quarantine(struct sc_op_call *call);
 void sc_op_ship_state(struct sc_op_call *call);
 void sc_op_promote(struct sc_op_call *call);
@@ -73,6 +81,8 @@ void sc_doctor_add(struct sc_op_call *call, const char *name, enum sc_doctor_lev
 		   const char *text, const char *fix);
 /* workers_tell.c */
 void sc_doctor_workers(struct sc_op_call *call);
+/* probes.c: yellow for each that a live condition asks and that was unknown for over a minute */
+void sc_doctor_probes(struct sc_op_call *call);
 /* store.c */
 void sc_doctor_store(struct sc_op_call *call);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: one line per finding about the host and the agent, each with what to do. */
+#include "engine/notify.h"
 #include "engine/ops.h"
 
 #include <string.h>
@@ -270,6 +271,8 @@ void sc_op_doctor(struct sc_op_call *call)
 	check_cuts(call);
 	check_group(call);
 	sc_doctor_workers(call);
+	sc_doctor_probes(call);
 	sc_doctor_store(call);
+	sc_doctor_notifiers(call);
 	sc_json_array_end(&call->json);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operations that only read: conditions, fires, signals, and why. */
+#include "engine/notify.h"
 #include "engine/ops.h"
+#include "engine/probes.h"
 
 #include "base/glob.h"
 #include "record/fold.h"
@@ -133,6 +135,7 @@ void sc_op_show(struct sc_op_call *call)
 	sc_json_key(&call->json, "fire");
 	sc_fire_json(&call->json, fire, SC_FIRE_FULL);
 	add_left(call, fire->id);
+	sc_notifiers_add_told(call->e, fire, &call->json);
 }
 
 static void add_signals(struct sc_op_call *call, uint32_t slot, bool all)
@@ -208,16 +211,8 @@ static void add_operands(struct sc_op_call *call, const struct sc_condition *c, 
 	n = SC_MIN(n, (size_t)SC_PREDICATE_OPERANDS_MAX);
 	sc_json_key(j, "operands");
 	sc_json_array_begin(j);
-	for (size_t i = 0; i < n; i++) {
-		sc_json_object_begin(j);
-		sc_json_member_text(j, "text", operands[i].text);
-		sc_json_member_double(j, "value", operands[i].value);
-		sc_json_member_text(j, "op", operands[i].op);
-		sc_json_member_double(j, "threshold", operands[i].threshold);
-		sc_json_member_text(j, "unit", sc_unit_name(operands[i].unit));
-		sc_json_member_text(j, "truth", sc_truth_name(operands[i].truth));
-		sc_json_object_end(j);
-	}
+	for (size_t i = 0; i < n; i++)
+		sc_operand_json(j, &operands[i]);
 	sc_json_array_end(j);
 }
 
@@ -309,6 +304,7 @@ void sc_op_why(struct sc_op_call *call)
 	sc_json_member_text(&call->json, "condition", c->spec->id);
 	sc_json_member_text(&call->json, "armed", sc_op_armed(e, (size_t)condition));
 	sc_json_member_text(&call->json, "description_in_words", words.data);
+	sc_probes_why_json(e, c->predicate, &call->json);
 	sc_json_key(&call->json, "targets");
 	sc_json_array_begin(&call->json);
 	if (path)

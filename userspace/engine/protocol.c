@@ -12,6 +12,7 @@
 struct op {
 	const char *name;
 	bool writes;
+	bool is_of_workers;
 };
 
 static const struct op ops[SC_OP_COUNT];
@@ -34,6 +35,12 @@ bool sc_op_is_write(enum sc_op op)
 {
 	SC_ASSERT(op < SC_OP_COUNT);
 	return ops[op].writes;
+}
+
+bool sc_op_is_of_workers(enum sc_op op)
+{
+	SC_ASSERT(op < SC_OP_COUNT);
+	return ops[op].is_of_workers;
 }
 
 void sc_frame_reader_init(struct sc_frame_reader *r, char *buf, size_t buf_size)
@@ -216,15 +223,22 @@ static const struct op ops[SC_OP_COUNT] = {
 	[SC_OP_FIRES] = {"fires", false},
 	[SC_OP_ISOLATE] = {"isolate", true},
 	[SC_OP_LIST] = {"list", false},
+	[SC_OP_LISTENER] = {"listener", false, true},
+	[SC_OP_NOTIFY_DONE] = {"notify.done", false},
+	[SC_OP_NOTIFY_TEST] = {"notify.test", true},
 	[SC_OP_PING] = {"ping", false},
+	[SC_OP_PROBE_ANSWER] = {"probe.answer", false, true},
+	[SC_OP_PROBE_LIST] = {"probe.list", false, true},
 	[SC_OP_PROMOTE] = {"promote", true},
-	[SC_OP_READY] = {"ready", false},
+	[SC_OP_READY] = {"ready", false, true},
+	[SC_OP_REFUSED] = {"refused", false, true},
 	[SC_OP_REGISTER] = {"register", true},
 	[SC_OP_RELEASE] = {"release", true},
 	[SC_OP_RELOAD] = {"reload", true},
-	[SC_OP_SEGMENT] = {"segment", false},
-	[SC_OP_SHIP_QUARANTINE] = {"ship.quarantine", false},
-	[SC_OP_SHIP_STATE] = {"ship.state", false},
+	[SC_OP_SECRET] = {"secret", false, true},
+	[SC_OP_SEGMENT] = {"segment", false, true},
+	[SC_OP_SHIP_QUARANTINE] = {"ship.quarantine", false, true},
+	[SC_OP_SHIP_STATE] = {"ship.state", false, true},
 	[SC_OP_SHOW] = {"show", false},
 	[SC_OP_SIGNALS] = {"signals", false},
 	[SC_OP_STATUS] = {"status", false},

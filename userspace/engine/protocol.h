@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #define SC_CONTROL_SOCKET "control.sock" /* below the run directory */
+#define SC_API_SOCKET     "api.sock"     /* likewise: HTTP */
 #define SC_STATE_FILE     "state.json"   /* likewise */
 
 #define SC_FRAME_HEADER_SIZE 4
@@ -28,6 +29,8 @@
 #define SC_EVENT_HELLO   "hello"
 #define SC_EVENT_CHANGED "changed"
 #define SC_EVENT_STOP    "stop"
+/* To the api worker: what `listener` answers has changed. */
+#define SC_EVENT_LISTENER "listener"
 
 #define SC_FIRES_LIMIT_MAX     500
 #define SC_FIRES_LIMIT_DEFAULT 50
@@ -54,13 +57,20 @@ enum sc_op {
 	SC_OP_FIRES,
 	SC_OP_ISOLATE,
 	SC_OP_LIST,
+	SC_OP_LISTENER, /* of the api worker alone */
+	SC_OP_NOTIFY_DONE, /* of the probe worker alone */
+	SC_OP_NOTIFY_TEST,
 	SC_OP_PING,
+	SC_OP_PROBE_ANSWER, /* of the probe worker alone */
+	SC_OP_PROBE_LIST,   /* likewise */
 	SC_OP_PROMOTE,
 	SC_OP_READY, /* of workers alone */
+	SC_OP_REFUSED, /* of the api worker alone */
 	SC_OP_REGISTER,
 	SC_OP_RELEASE,
 	SC_OP_RELOAD,
-	SC_OP_SEGMENT,         /* likewise */
+	SC_OP_SECRET,          /* of the probe worker alone */
+	SC_OP_SEGMENT,         /* of workers alone */
 	SC_OP_SHIP_QUARANTINE, /* of the ship worker alone */
 	SC_OP_SHIP_STATE,      /* likewise */
 	SC_OP_SHOW,
@@ -76,6 +86,8 @@ const char *sc_op_name(enum sc_op op);
 int sc_op_find(const char *name);
 /* True when the operation changes something: the agent records who asked. */
 bool sc_op_is_write(enum sc_op op);
+/* True when only a worker may ask it, over its link. */
+bool sc_op_is_of_workers(enum sc_op op);
 
 /*
  * Takes one message apart from a stream socket, in as many steps as the bytes arrive. After a

@@ -4,6 +4,9 @@
  * swapped. A fault anywhere leaves the running set as it is.
  */
 #include "engine/components.h"
+#include "engine/notify.h"
+#include "engine/probe_set.h"
+#include "engine/probes.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -104,6 +107,7 @@ struct built {
 	struct sc_group **groups;
 	uint32_t n_groups;
 	struct sc_component_watches watches;
+	struct sc_probe_set *probes; /* of a new configuration */
 };
 
 static void built_done(struct built *b)
@@ -112,6 +116,7 @@ static void built_done(struct built *b)
 	sc_component_watches_done(&b->watches);
 	sc_plan_free(&b->plan);
 	sc_groups_free(&b->groups, b->n_groups);
+	sc_probe_set_free(&b->probes);
 	free(b->meta);
 	b->meta = NULL;
 }
@@ -192,6 +197,10 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 	struct built b = {0};
 	int r = build(e, registry, config ? config : &e->config, &b, text);
 
+	if (r == 0 && config) {
+		b.probes = sc_probe_set_new(config, e->probes, sc_mono_ns());
+		r = b.probes ? 0 : -ENOMEM;
+	}
 	if (r < 0) {
 		if (text->len == 0)
 			sc_str_addf(text, "%s\n", strerror(-r));
@@ -218,11 +227,13 @@ int sc_engine_rebuild(struct sc_engine *e, struct sc_registry *registry, struct 
 		sc_config_done(&e->config);
 		e->config = *config;
 		*config = (struct sc_config){0};
+		sc_probes_swap(e, &b.probes);
 		sc_engine_mark_protected(e);
 	}
 	sc_engine_mark_tenants(e);
 	sc_components_swap(e, &b.watches);
 	sc_isolations_reloaded(e);
+	sc_notifiers_reloaded(e);
 	e->changes.conditions++;
 	sc_statefile_touch(&e->statefile, e->now.mono_ns);
 	return 0;

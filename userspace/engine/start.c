@@ -2,6 +2,10 @@
 /* Coming up and going down: look at the world and say what is missing, recover, give the host back.
  * Everything is allocated here, before the loop begins. */
 #include "engine/components.h"
+#include "engine/notify.h"
+#include "engine/probe_set.h"
+#include "engine/secret.h"
+#include "engine/refusals.h"
 #include "engine/store.h"
 #include "engine/workers.h"
 
@@ -203,11 +207,15 @@ int sc_engine_start(struct sc_engine *e)
 	if (r == 0)
 		r = sc_store_open(e);
 	if (r == 0)
+		r = sc_secret_open(e);
+	if (r == 0)
 		r = open_records(e);
 	if (r == 0)
 		r = open_world(e);
 	if (r == 0)
 		r = sc_engine_open_loop(e);
+	if (r == 0)
+		r = sc_notifiers_open(e);
 	if (r < 0)
 		return r;
 	record_life(e, SC_RECORD_AGENT_STARTED);
@@ -243,6 +251,7 @@ void sc_engine_stop(struct sc_engine *e)
 	if (came_up) {
 		sc_standing_thaw_all(e);
 		sc_components_finish(e);
+		sc_refusals_keep(e, true);
 		record_life(e, SC_RECORD_AGENT_STOPPED);
 		sc_records_keep(e);
 		e->stopping = true;
@@ -264,10 +273,13 @@ void sc_engine_stop(struct sc_engine *e)
 	sc_syncer_done(&e->syncer);
 	sc_workers_close(e);
 	sc_store_close(e);
+	sc_notifiers_close(e);
+	sc_secret_close(e);
 	sc_conditions_free(&e->set);
 	sc_plan_free(&e->plan);
 	sc_registry_free(&e->registry);
 	free(e->meta);
+	sc_probe_set_free(&e->probes);
 	sc_config_done(&e->config);
 	sc_targets_free(&e->targets);
 	free(e->asked);
@@ -292,6 +304,7 @@ struct sc_engine *sc_engine_new(const struct sc_run_options *options)
 	if (!e)
 		return NULL;
 	e->options = options;
+	sc_refusals_init(e);
 	e->loop.epoll_fd = -1;
 	e->state_dir_fd = e->run_dir_fd = -1;
 	e->tick_timer.fd = e->look_timer.fd = e->signals.fd = -1;

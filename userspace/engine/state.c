@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent is now: the answer to status, and the state file that speaks when the agent is
  * dead. */
+#include "engine/notify.h"
 #include "engine/ops.h"
+#include "engine/probes.h"
 #include "engine/store.h"
 #include "engine/workers.h"
 
@@ -253,8 +255,10 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	sc_isolations_json(e, j);
 	sc_components_json(e, j);
 	sc_workers_json(e, j);
+	sc_probes_json(e, j);
 	sc_app_json(&e->app, j);
 	sc_store_json(e, j);
+	sc_notifiers_json(e, j);
 	add_lost(e, j);
 	add_warnings(e, j);
 	sc_json_key(j, "last_fire");

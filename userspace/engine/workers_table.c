@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which workers there are, when each is wanted, and what each may ask. */
 #include "engine/core.h"
+#include "engine/notify.h"
 #include "engine/store.h"
 #include "engine/workers_impl.h"
 
@@ -11,12 +12,12 @@
 
 static bool is_api_wanted(const struct sc_engine *e)
 {
-	return e->workers->http.fd >= 0;
+	return e->workers->http.fd >= 0 || e->workers->http.local_fd >= 0;
 }
 
 static void add_api_hello(struct sc_engine *e, struct sc_json *j)
 {
-	sc_json_member_text(j, "listen", e->workers->http.where);
+	sc_json_member_text(j, "socket", e->workers->http.local.sun_path);
 }
 
 static bool is_ship_wanted(const struct sc_engine *e)
@@ -27,22 +28,9 @@ static bool is_ship_wanted(const struct sc_engine *e)
 	return url && url[0];
 }
 
-static bool names_worker(const struct sc_notify_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (list->item[i].kind != SC_NOTIFY_JOURNAL)
-			return true;
-	return false;
-}
-
 static bool is_probe_wanted(const struct sc_engine *e)
 {
-	if (e->config.probe_count || names_worker(&e->config.notify))
-		return true;
-	for (size_t i = 0; e->set && i < sc_conditions_count(e->set); i++)
-		if (names_worker(&sc_conditions_get(e->set, i)->spec->notify))
-			return true;
-	return false;
+	return e->config.probe_count || sc_notifiers_are_wanted(e);
 }
 
 /* Secrets go to the one worker that needs them, and to nobody by a message. */
@@ -69,7 +57,8 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 			   .add_hello = add_api_hello,
 			   .ops = OP(READY) | OP(PING) | OP(STATUS) | OP(DOCTOR) | OP(LIST) |
 				  OP(FIRES) | OP(SHOW) | OP(SIGNALS) | OP(WHY) | OP(FIRE) |
-				  OP(RELEASE) | OP(REGISTER) | OP(UNREGISTER) | OP(SEGMENT),
+				  OP(RELEASE) | OP(REGISTER) | OP(UNREGISTER) | OP(SEGMENT) |
+				  OP(LISTENER) | OP(REFUSED),
 			   .env = api_env,
 			   .memory_max = 64 * MIB,
 			   .files_max = 1024,
@@ -77,7 +66,8 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 	[SC_WORKER_PROBE] = {.name = "probe",
 			     .program = "scram-probe",
 			     .is_wanted = is_probe_wanted,
-			     .ops = OP(READY),
+			     .ops = OP(READY) | OP(PROBE_LIST) | OP(PROBE_ANSWER) | OP(SECRET) |
+				    OP(SEGMENT) | OP(NOTIFY_DONE),
 			     .env = probe_env,
 			     .memory_max = 256 * MIB, /* what it runs has the same bound, each */
 			     .files_max = 1024,

@@ -19,7 +19,8 @@ int sc_fold_new(struct sc_fold **out)
 	fold->fires = calloc(SC_FOLD_FIRES_MAX, sizeof(*fold->fires));
 	fold->conditions = calloc(SC_FOLD_CONDITIONS_MAX, sizeof(*fold->conditions));
 	fold->breakers = calloc(SC_FOLD_BREAKERS_MAX, sizeof(*fold->breakers));
-	if (!fold->fires || !fold->conditions || !fold->breakers)
+	fold->told = calloc(SC_FOLD_TOLD_MAX, sizeof(*fold->told));
+	if (!fold->fires || !fold->conditions || !fold->breakers || !fold->told)
 		return -ENOMEM;
 	*out = SC_TAKE_PTR(fold);
 	return 0;
@@ -32,6 +33,7 @@ void sc_fold_free(struct sc_fold **fold)
 	free((*fold)->fires);
 	free((*fold)->conditions);
 	free((*fold)->breakers);
+	free((*fold)->told);
 	free(*fold);
 	*fold = NULL;
 }

@@ -16,6 +16,10 @@
 #define SC_FOLD_CONDITIONS_MAX 1024
 #define SC_FOLD_BODY_MAX       8192
 #define SC_FOLD_BREAKERS_MAX   SC_COMPONENTS_MAX
+#define SC_FOLD_SINKS_MAX      64
+#define SC_FOLD_TOLD_MAX       512 /* outcomes of telling a sink of a fire: the newest */
+#define SC_SINK_NAME_MAX       32
+#define SC_SINK_WHY_MAX        160
 
 /* A condition that the journal knows something about. */
 struct sc_fold_condition {
@@ -41,6 +45,23 @@ struct sc_fold_switch {
 	char reason[SC_FIRE_REASON_MAX];
 	char operator_name[SC_FIRE_OPERATOR_MAX];
 	char since[32]; /* RFC 3339 */
+};
+
+/* Somebody who is told: how far. */
+struct sc_fold_sink {
+	char name[SC_SINK_NAME_MAX];
+	uint64_t done; /* every record up to this one was told, or will not be */
+};
+
+/* How telling a sink of a fire went. */
+struct sc_fold_told {
+	char fire[SC_FIRE_ID_MAX];
+	char sink[SC_SINK_NAME_MAX];
+	char kind[32]; /* of the record that was told of */
+	char at[32];   /* RFC 3339 */
+	char why[SC_SINK_WHY_MAX];
+	uint64_t seq;
+	bool ok;
 };
 
 struct sc_fold;
@@ -88,6 +109,12 @@ const struct sc_fold_condition *sc_fold_condition_find(const struct sc_fold *fol
 /* NULL: no transition of it is known. */
 const struct sc_fold_breaker *sc_fold_breaker_find(const struct sc_fold *fold,
 						   const char *component);
+
+/* NULL: no such sink is told. */
+const struct sc_fold_sink *sc_fold_sink_find(const struct sc_fold *fold, const char *name);
+const struct sc_fold_sink *sc_fold_sink_at(const struct sc_fold *fold, unsigned int i);
+/* The i-th oldest outcome that is remembered, from 0; NULL past the end. */
+const struct sc_fold_told *sc_fold_told_at(const struct sc_fold *fold, unsigned int i);
 
 const struct sc_fold_switch *sc_fold_disarmed(const struct sc_fold *fold);
 const struct sc_fold_switch *sc_fold_draining(const struct sc_fold *fold);

@@ -211,4 +211,6 @@ static sc_fold_fn *const folders[SC_RECORD_KIND_COUNT] = {
 	[SC_RECORD_DRAIN] = fold_drain,
 	[SC_RECORD_DISARM] = fold_disarm,
 	[SC_RECORD_ARM] = fold_arm,
+	[SC_RECORD_NOTIFY_SINK] = sc_fold_notify_sink,
+	[SC_RECORD_NOTIFY_OUTCOME] = sc_fold_notify_outcome,
 };

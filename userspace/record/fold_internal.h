@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fold's inside, shared by fold.c (what it holds), fold_apply.c (what a record does to it) and
- * fold_snapshot.c (all of it as parts, and back).
+ * The fold's inside, shared by fold.c (what it holds), fold_apply.c and fold_notify.c (what a record
+ * does to it) and fold_snapshot.c (all of it as parts, and back).
  */
 #pragma once
 
@@ -20,6 +20,11 @@ struct sc_fold {
 
 	struct sc_fold_breaker *breakers;
 	unsigned int breaker_count;
+
+	struct sc_fold_sink sinks[SC_FOLD_SINKS_MAX];
+	unsigned int sink_count;
+	struct sc_fold_told *told; /* a ring */
+	uint64_t told_count;       /* ever; the last SC_FOLD_TOLD_MAX are there */
 
 	struct sc_fold_switch disarmed;
 	struct sc_fold_switch draining;
@@ -49,6 +54,8 @@ sc_fold_fn sc_fold_fire_body;
 sc_fold_fn sc_fold_registered;
 sc_fold_fn sc_fold_transition;
 sc_fold_fn sc_fold_part;
+sc_fold_fn sc_fold_notify_sink;
+sc_fold_fn sc_fold_notify_outcome;
 int sc_fold_set_live(struct sc_fold *fold, const struct sc_fold_input *in, bool live);
 void sc_fold_set_switch(struct sc_fold_switch *s, const struct sc_fold_input *in);
 void sc_fold_set_text(char *out, size_t size, const struct sc_fold_input *in, const char *key);

@@ -88,6 +88,17 @@ static void write_breaker_item(struct sc_json *j, const struct sc_fold_breaker *
 	sc_json_raw(j, body);
 }
 
+static void write_sink_item(struct sc_json *j, const struct sc_fold_sink *sink)
+{
+	sc_json_member_text(j, "of", "sink");
+	sc_json_key(j, "body");
+	sc_json_object_begin(j);
+	sc_json_member_text(j, "sink", sink->name);
+	sc_json_member_bool(j, "told", true);
+	sc_json_member_u64(j, "from", sink->done + 1);
+	sc_json_object_end(j);
+}
+
 /* Writes the members of an item; false: there is no such part. */
 static bool write_part(const struct sc_fold *fold, unsigned int part, struct sc_json *j,
 		       enum sc_fire_detail detail)
@@ -111,7 +122,12 @@ static bool write_part(const struct sc_fold *fold, unsigned int part, struct sc_
 		write_breaker_item(j, &fold->breakers[part]);
 		return true;
 	}
-	fire = nth_open_fire(fold, part - fold->breaker_count);
+	part -= fold->breaker_count;
+	if (part < fold->sink_count) {
+		write_sink_item(j, &fold->sinks[part]);
+		return true;
+	}
+	fire = nth_open_fire(fold, part - fold->sink_count);
 	if (fire)
 		write_fire_item(j, fire, detail);
 	return fire != NULL;
@@ -130,7 +146,8 @@ static bool write_item(const struct sc_fold *fold, unsigned int part, struct sc_
 	return is_there;
 }
 
-/* Part 0 is the agent, then come the conditions, the breakers, and the fires that are not over. */
+/* Part 0 is the agent, then come the conditions, the breakers, the sinks, and the fires that are not
+ * over. */
 bool sc_fold_snapshot(void *arg, unsigned int part, struct sc_str *body)
 {
 	const struct sc_fold *fold = arg;
@@ -195,5 +212,7 @@ int sc_fold_part(struct sc_fold *fold, const struct sc_fold_input *in)
 		return fold_condition_part(fold, item, &body);
 	if (!strcmp(of, "breaker"))
 		return sc_fold_transition(fold, &body);
+	if (!strcmp(of, "sink"))
+		return sc_fold_notify_sink(fold, &body);
 	return !strcmp(of, "fire") ? sc_fold_fire_body(fold, &body) : -EBADMSG;
 }
