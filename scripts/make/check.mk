@@ -59,7 +59,8 @@ install: $(PROGRAMS) ## install into $(DESTDIR)$(PREFIX)
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(B)/scram reference man >$(DESTDIR)$(PREFIX)/share/man/man8/scram.8
 	$(B)/scram completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/scram
-	install -d -m 755 $(DESTDIR)$(PREFIX)/share/scram/migrations
+	install -d -m 755 $(DESTDIR)$(PREFIX)/share/scram/migrations/original
 	install -m 644 migrations/*.sql $(DESTDIR)$(PREFIX)/share/scram/migrations
+	install -m 644 migrations/original/*.sql $(DESTDIR)$(PREFIX)/share/scram/migrations/original
 	install -d -m 755 $(DESTDIR)/etc/scram/conditions.d
 	install -d -m 700 $(DESTDIR)/var/lib/scram

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/cluster.sh"
 
 check 'a cluster of its own' cluster_make 160
-files=$(find migrations -name '[0-9]*.sql' | wc -l)
+files=$(find migrations -maxdepth 1 -name '[0-9]*.sql' | wc -l)
 copy=$TMPDIR/migrations
 cp -r migrations "$copy"
 

@@ -20,6 +20,7 @@ struct run {
 	const struct sc_migrate_options *options;
 	struct sc_migrations *files;
 	struct sc_pg pg;
+	const char *list;  /* our table of what is applied */
 	PGresult *applied; /* version, name, checksum; NULL: no table yet */
 	struct sc_json json;
 	struct sc_str text;
@@ -45,17 +46,36 @@ static int refuse(struct sc_diag *diag, const struct sc_pg *pg, const char *what
 	return sc_diag_set(diag, -EREMOTEIO, 0, 0, "%s: %s", what, pg->error);
 }
 
+/* Other programs keep a table of that name too; theirs is left alone. */
+static int find_list(struct sc_pg *pg, const char **list)
+{
+	static const char sql[] = "SELECT to_regclass('scram_migrations') IS NULL AND "
+				  "(to_regclass('schema_migrations')"
+				  " IS NULL OR (SELECT count(*) FROM pg_attribute WHERE NOT "
+				  "attisdropped AND attrelid ="
+				  " to_regclass('schema_migrations') AND attname IN ('version', "
+				  "'name', 'checksum')) = 3)";
+	_cleanup_result_ PGresult *found = NULL;
+	int r = sc_pg_run(pg, sql, NULL, STATEMENT_MS, &found);
+
+	if (r == 0)
+		*list = strcmp(PQgetvalue(found, 0, 0), "t") == 0 ? "schema_migrations"
+								  : "scram_migrations";
+	return r;
+}
+
 static int look(struct run *run, struct sc_diag *diag)
 {
 	_cleanup_result_ PGresult *table = NULL;
-	int r = sc_pg_run(&run->pg, "SELECT to_regclass('schema_migrations') IS NOT NULL", NULL,
-			  STATEMENT_MS, &table);
+	const struct sc_pg_params name = {1, &run->list};
+	char sql[128];
+	int r = sc_pg_run(&run->pg, "SELECT to_regclass($1) IS NOT NULL", &name, STATEMENT_MS,
+			  &table);
 
+	snprintf(sql, sizeof(sql), "SELECT version, name, checksum FROM %s ORDER BY version",
+		 run->list);
 	if (r == 0 && !strcmp(PQgetvalue(table, 0, 0), "t"))
-		r = sc_pg_run(
-			&run->pg,
-			"SELECT version, name, checksum FROM schema_migrations ORDER BY version",
-			NULL, STATEMENT_MS, &run->applied);
+		r = sc_pg_run(&run->pg, sql, NULL, STATEMENT_MS, &run->applied);
 	return r < 0 ? refuse(diag, &run->pg, "what is applied cannot be read") : 0;
 }
 
@@ -98,25 +118,69 @@ static int compare(const struct run *run, struct sc_diag *diag)
 static const char begin_sql[] = "BEGIN; SELECT set_config('search_path', "
 				"quote_ident(current_schema()) || ', pg_temp', true);";
 
-static int apply(struct run *run, const struct sc_migration *m, struct sc_diag *diag)
+/* True where the file would make a table that is there: it is taken over instead. */
+static int is_taken_over(struct run *run, const struct sc_migration *m, bool *out)
 {
-	char version[16];
+	static const char sql[] = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND"
+				  " relnamespace = current_schema()::regnamespace)";
+	_cleanup_result_ PGresult *found = NULL;
+	char table[SC_MIGRATION_NAME_MAX];
+	const char *const values[] = {sc_migration_table(m, table, sizeof(table))};
+	const struct sc_pg_params params = {1, values};
+	int r = 0;
+
+	*out = false;
+	if (m->takeover)
+		r = sc_pg_run(&run->pg, sql, &params, STATEMENT_MS, &found);
+	if (r == 0 && found)
+		*out = strcmp(PQgetvalue(found, 0, 0), "t") == 0;
+	return r;
+}
+
+/* Before anything is applied: what stands in the way must be what we can take over. */
+static int check_takeover(struct run *run, struct sc_diag *diag)
+{
+	bool can_take_over = false;
+	int r = 0;
+
+	for (size_t i = 0; i < run->files->n; i++)
+		can_take_over |= run->files->item[i].takeover &&
+				 row_of(run, run->files->item[i].version) < 0;
+	if (!can_take_over || !run->files->check)
+		return 0;
+	r = sc_pg_run(&run->pg, begin_sql, NULL, STATEMENT_MS, NULL);
+	if (r == 0)
+		r = sc_pg_run(&run->pg, run->files->check, NULL, STATEMENT_MS, NULL);
+	if (r == 0)
+		r = sc_pg_run(&run->pg, "ROLLBACK", NULL, STATEMENT_MS, NULL);
+	return r < 0 ? refuse(diag, &run->pg, "nothing is changed") : 0;
+}
+
+static int note_applied(struct run *run, const struct sc_migration *m)
+{
+	char version[16], sql[128];
 	const char *const values[] = {version, m->name, m->checksum};
 	const struct sc_pg_params params = {3, values};
-	int r = sc_pg_run(&run->pg, begin_sql, NULL, STATEMENT_MS, NULL);
 
 	snprintf(version, sizeof(version), "%u", m->version);
+	snprintf(sql, sizeof(sql), "INSERT INTO %s (version, name, checksum) VALUES ($1, $2, $3)",
+		 run->list);
+	return sc_pg_run(&run->pg, sql, &params, STATEMENT_MS, NULL);
+}
+
+static int apply(struct run *run, const struct sc_migration *m, const char *sql,
+		 struct sc_diag *diag)
+{
+	int r = sc_pg_run(&run->pg, begin_sql, NULL, STATEMENT_MS, NULL);
+
 	if (r == 0)
-		r = sc_pg_run(&run->pg, m->sql, NULL, STATEMENT_MS, NULL);
+		r = sc_pg_run(&run->pg, sql, NULL, STATEMENT_MS, NULL);
 	if (r == 0 && PQtransactionStatus(run->pg.conn) != PQTRANS_INTRANS) {
 		sc_pg_note(&run->pg, SC_PG_REFUSED, "it ends its own transaction");
 		r = -EREMOTEIO;
 	}
 	if (r == 0)
-		r = sc_pg_run(&run->pg,
-			      "INSERT INTO schema_migrations (version, name, checksum)"
-			      " VALUES ($1, $2, $3)",
-			      &params, STATEMENT_MS, NULL);
+		r = note_applied(run, m);
 	if (r == 0)
 		r = sc_pg_run(&run->pg, "COMMIT", NULL, STATEMENT_MS, NULL);
 	if (r == 0)
@@ -124,24 +188,43 @@ static int apply(struct run *run, const struct sc_migration *m, struct sc_diag *
 	return refuse(diag, &run->pg, m->name); /* the connection ends, and with it what is open */
 }
 
+static int make_list(struct run *run, struct sc_diag *diag)
+{
+	char sql[256];
+
+	if (run->options->is_dry_run)
+		return 0;
+	snprintf(sql, sizeof(sql),
+		 "CREATE TABLE IF NOT EXISTS %s (version int PRIMARY KEY, name text NOT NULL,"
+		 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+		 run->list);
+	return sc_pg_run(&run->pg, sql, NULL, STATEMENT_MS, NULL) < 0
+		       ? refuse(diag, &run->pg, "the list of migrations cannot be made")
+		       : 0;
+}
+
 static int apply_all(struct run *run, struct sc_diag *diag)
 {
+	const char *done = run->options->is_dry_run ? "would be applied" : "applied";
+	const char *taken = run->options->is_dry_run ? "would take over the original's table"
+						     : "took over the original's table";
+
 	for (size_t i = 0; i < run->files->n; i++) {
 		const struct sc_migration *m = &run->files->item[i];
+		bool takes_over;
 		int r;
 
 		if (row_of(run, m->version) >= 0)
 			continue;
-		if (run->options->is_dry_run) {
-			tell(run, m->name, "would be applied");
-			run->n_applied++;
-			continue;
-		}
-		r = apply(run, m, diag);
+		r = is_taken_over(run, m, &takes_over);
+		if (r < 0)
+			return refuse(diag, &run->pg, m->name);
+		if (!run->options->is_dry_run)
+			r = apply(run, m, takes_over ? m->takeover : m->sql, diag);
 		if (r < 0)
 			return r;
 		run->n_applied++;
-		tell(run, m->name, "applied");
+		tell(run, m->name, takes_over ? taken : done);
 	}
 	return 0;
 }
@@ -154,13 +237,8 @@ static int lock(struct run *run, struct sc_diag *diag)
 	if (r == 0)
 		r = sc_pg_run(&run->pg, "SELECT pg_advisory_lock(" LOCK_KEY ")", NULL,
 			      2 * STATEMENT_MS, NULL);
-	if (r == 0 && !run->options->is_dry_run)
-		r = sc_pg_run(
-			&run->pg,
-			"CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY,"
-			" name text NOT NULL, checksum text NOT NULL,"
-			" applied_at timestamptz NOT NULL DEFAULT now())",
-			NULL, STATEMENT_MS, NULL);
+	if (r == 0)
+		r = find_list(&run->pg, &run->list);
 	return r < 0 ? refuse(diag, &run->pg, "the migrations cannot be locked") : 0;
 }
 
@@ -178,6 +256,10 @@ static int run_all(struct run *run, struct sc_diag *diag)
 		r = look(run, diag);
 	if (r == 0)
 		r = compare(run, diag);
+	if (r == 0)
+		r = check_takeover(run, diag);
+	if (r == 0)
+		r = make_list(run, diag);
 	return r < 0 ? r : apply_all(run, diag);
 }
 
@@ -224,7 +306,9 @@ int sc_ping_store(const struct sc_migrate_options *options)
 {
 	_cleanup_result_ PGresult *found = NULL;
 	uint64_t begin_ns = sc_mono_ns();
+	const char *list = NULL;
 	struct sc_pg pg;
+	char sql[192];
 	int r;
 
 	sc_pg_init(&pg, sc_pg_wait_alone, NULL);
@@ -233,10 +317,13 @@ int sc_ping_store(const struct sc_migrate_options *options)
 		r = sc_pg_run(&pg, "SET default_transaction_read_only = on", NULL, CONNECT_MS,
 			      NULL);
 	if (r == 0)
-		r = sc_pg_run(&pg,
-			      "SELECT current_setting('server_version'), max(version),"
-			      " has_table_privilege('journal', 'INSERT') FROM schema_migrations",
-			      NULL, CONNECT_MS, &found);
+		r = find_list(&pg, &list);
+	snprintf(sql, sizeof(sql),
+		 "SELECT current_setting('server_version'), max(version),"
+		 " has_table_privilege('journal', 'INSERT') FROM %s",
+		 list ? list : "");
+	if (r == 0)
+		r = sc_pg_run(&pg, sql, NULL, CONNECT_MS, &found);
 	if (r < 0)
 		fprintf(stderr, "scram ping: the store: %s\n", pg.error);
 	else if (strcmp(PQgetvalue(found, 0, 2), "t") != 0)

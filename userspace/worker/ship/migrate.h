@@ -17,6 +17,9 @@ struct sc_migrate_options {
 };
 
 /*
+ * Tables of the original service that are there already are taken over, with their rows: see
+ * migrations/original. What is there and is neither is refused, with nothing applied.
+ *
  * Prints a line for each file to standard output, or one JSON object at the end. Two at once: the
  * second waits (an advisory lock), then finds nothing to do. Refused, with nothing applied: a file
  * whose bytes are not those that were applied, an applied one that the directory lacks, a number

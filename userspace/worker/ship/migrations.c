@@ -11,15 +11,21 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
-#define DIGITS 4
+#define DIGITS       4
+#define TAKEOVER_DIR "original"
 
 void sc_migrations_free(struct sc_migrations **migrations)
 {
 	struct sc_migrations *m = *migrations;
 
-	for (size_t i = 0; m && i < m->n; i++)
+	for (size_t i = 0; m && i < m->n; i++) {
 		free(m->item[i].sql);
+		free(m->item[i].takeover);
+	}
+	if (m)
+		free(m->check);
 	free(m);
 	*migrations = NULL;
 }
@@ -41,7 +47,15 @@ static unsigned int version_of(const char *name)
 	return v;
 }
 
-static int read_one(int dirfd, const char *name, struct sc_migration *out, struct sc_diag *diag)
+const char *sc_migration_table(const struct sc_migration *m, char *buf, size_t size)
+{
+	sc_strcopy(buf, size, m->name + DIGITS + 1);
+	buf[strcspn(buf, ".")] = '\0';
+	return buf;
+}
+
+/* The whole text, the caller's. */
+static int read_sql(int dirfd, const char *name, char **out, struct sc_diag *diag)
 {
 	_cleanup_free_ char *sql = malloc(SC_MIGRATION_SIZE_MAX);
 	ssize_t n;
@@ -53,11 +67,31 @@ static int read_one(int dirfd, const char *name, struct sc_migration *out, struc
 		return sc_diag_set(diag, (int)n, 0, 0, "%s: %s", name, strerror((int)-n));
 	if (strlen(sql) != (size_t)n)
 		return sc_diag_set(diag, -EBADMSG, 0, 0, "%s: holds a NUL", name);
+	*out = strdup(sql);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* As read_sql; a file that is not there is none. */
+static int read_takeover(int dirfd, const char *name, char **out, struct sc_diag *diag)
+{
+	char path[sizeof(TAKEOVER_DIR "/") + SC_MIGRATION_NAME_MAX];
+
+	snprintf(path, sizeof(path), TAKEOVER_DIR "/%s", name);
+	if (faccessat(dirfd, path, F_OK, 0) < 0 && errno == ENOENT)
+		return 0;
+	return read_sql(dirfd, path, out, diag);
+}
+
+static int read_one(int dirfd, const char *name, struct sc_migration *out, struct sc_diag *diag)
+{
+	int r = read_sql(dirfd, name, &out->sql, diag);
+
+	if (r < 0)
+		return r;
 	out->version = version_of(name);
 	sc_strcopy(out->name, sizeof(out->name), name);
-	sc_hash_hex(sql, (size_t)n, out->checksum);
-	out->sql = strdup(sql);
-	return out->sql ? 0 : -ENOMEM;
+	sc_hash_hex(out->sql, strlen(out->sql), out->checksum);
+	return read_takeover(dirfd, name, &out->takeover, diag);
 }
 
 static int by_version(const void *a, const void *b)
@@ -86,10 +120,9 @@ static int read_all(DIR *dir, struct sc_migrations *m, struct sc_diag *diag)
 		if (m->n == SC_MIGRATIONS_MAX)
 			return sc_diag_set(diag, -E2BIG, 0, 0, "more than %d migrations",
 					   SC_MIGRATIONS_MAX);
-		r = read_one(dirfd(dir), e->d_name, &m->item[m->n], diag);
+		r = read_one(dirfd(dir), e->d_name, &m->item[m->n++], diag);
 		if (r < 0)
 			return r;
-		m->n++;
 	}
 	if (errno)
 		return sc_diag_set(diag, -errno, 0, 0, "the directory cannot be read");
@@ -98,7 +131,7 @@ static int read_all(DIR *dir, struct sc_migrations *m, struct sc_diag *diag)
 		if (m->item[i].version == m->item[i - 1].version)
 			return sc_diag_set(diag, -EEXIST, 0, 0, "%s and %s have one number",
 					   m->item[i - 1].name, m->item[i].name);
-	return 0;
+	return read_takeover(dirfd(dir), "check.sql", &m->check, diag);
 }
 
 /* Beside the program: as it stands in the source tree, or installed under a prefix. */
