@@ -2,7 +2,7 @@
 /*
  * Predicates: what an operator writes as `when`, compiled once to a flat program, evaluated over
  * columns of targets. The value is true, false or unknown (Kleene's logic): a missing or stale
- * number, a division by zero and a probe make unknown; unknown never counts as true nor as false.
+ * number or answer and a division by zero make unknown; unknown never counts as true nor as false.
  */
 #pragma once
 
@@ -16,11 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sc_truth { SC_FALSE, SC_TRUE, SC_UNKNOWN, SC_TRUTH_COUNT };
-
-/* "false", "true", "unknown". */
-const char *sc_truth_name(enum sc_truth truth);
-
 #define SC_PREDICATE_TEXT_MAX       4096 /* bytes of one predicate */
 #define SC_PREDICATE_DEPTH_MAX      32   /* nesting of parentheses, calls and `not` */
 #define SC_PREDICATE_NODES_MAX      256  /* operands and operators of one predicate */
@@ -30,11 +25,14 @@ const char *sc_truth_name(enum sc_truth truth);
 /* What names in a predicate may refer to, and where its text stands in a file. */
 struct sc_predicate_env {
 	struct sc_plan *plan;      /* not started; signals, streams and globs are declared in it */
-	const char *const *probes; /* declared probe names */
-	size_t probes_n;
+	const char *const *probes; /* declared probe names, in the order of struct sc_source */
+	size_t probes_n;           /* at most SC_PROBES_MAX */
 	unsigned int line;   /* of the first byte of the text; 0 is taken as 1 */
 	unsigned int column; /* of the first byte; 0 is taken as 1 */
 };
+
+/* "false", "true", "unknown". */
+const char *sc_truth_name(enum sc_truth truth);
 
 struct sc_predicate;
 
@@ -63,8 +61,9 @@ void sc_predicate_eval(struct sc_predicate *predicate, struct sc_plan *plan, con
 struct sc_operand {
 	char text[96];     /* left side as written: increase(proc.crashes[1m]) */
 	char op[4];        /* ">=", or "" where there is no comparison */
-	double value;      /* left side; NaN = unknown */
+	double value;      /* left side; NaN = unknown; of a truth 0 or 1 */
 	double threshold;  /* right side; NaN = unknown or none */
+	double age_s;      /* of a probe's answer; NaN = none, and for all others */
 	enum sc_unit unit; /* of both */
 	enum sc_truth truth;
 };
@@ -82,6 +81,8 @@ bool sc_predicate_is_per_target(const struct sc_predicate *predicate);
 bool sc_predicate_has_aggregates(const struct sc_predicate *predicate);
 /* True when it asks a probe. */
 bool sc_predicate_has_probe(const struct sc_predicate *predicate);
+/* True when it asks the probe of that index of its environment. */
+bool sc_predicate_asks(const struct sc_predicate *predicate, uint32_t probe);
 
 /* Adds the condition in plain English words, without a full stop. */
 void sc_predicate_describe(const struct sc_predicate *predicate, struct sc_str *out);

@@ -23,8 +23,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Kleene's truth values: of predicates, and of what probes answer. */
+enum sc_truth { SC_FALSE, SC_TRUE, SC_UNKNOWN, SC_TRUTH_COUNT };
+
+/* What a probe, a program or a server that knows what no signal tells, last answered. */
+struct sc_probe_answer {
+	enum sc_truth truth;
+	uint64_t at_ns;    /* CLOCK_MONOTONIC of the answer; 0 = never */
+	uint64_t valid_ns; /* an answer older than this is unknown */
+};
+
 /* Targets handled at once: columns of this length stay in the first-level cache. */
 #define SC_CHUNK 256
+
+#define SC_PROBES_MAX 256
 
 /*
  * Where the numbers come from: memory that BPF programs write while it is read. Filled by the
@@ -46,6 +58,8 @@ struct sc_source {
 	uint64_t app_heard_ns; /* CLOCK_MONOTONIC when all reports had been taken; 0 = never */
 	uint64_t app_since_ns; /* begin of the time without a gap in that */
 	double agent[SC_SIGNAL_COUNT]; /* by signal; only those of SC_SOURCE_AGENT are looked at */
+	const struct sc_probe_answer *probes; /* in the order of struct sc_predicate_env */
+	uint32_t probes_n;                    /* one that is not here is unknown */
 };
 
 #define SC_KERNEL_STALE_NS (2 * SC_NS_PER_S) /* twenty passes of 100 ms */
@@ -109,6 +123,8 @@ int sc_plan_add_signal(struct sc_plan *plan, enum sc_signal signal);
 int sc_plan_add_stream(struct sc_plan *plan, enum sc_window_function function,
 		       enum sc_signal signal, uint64_t window_ns);
 int sc_plan_add_scope(struct sc_plan *plan, const char *glob);
+/* Likewise; of a probe the number is the index given, below SC_PROBES_MAX. */
+int sc_plan_add_probe(struct sc_plan *plan, uint32_t probe);
 
 /*
  * Ends the declarations and allocates all that ticks will need. History that `old` (may be NULL;
@@ -142,6 +158,10 @@ uint64_t sc_plan_tick_number(const struct sc_plan *plan);
  */
 double sc_plan_signal_value(const struct sc_plan *plan, enum sc_signal signal, uint32_t slot);
 double sc_plan_stream_value(const struct sc_plan *plan, uint32_t stream, uint32_t slot);
+/* What that probe had answered at the last tick. */
+enum sc_truth sc_plan_probe_truth(const struct sc_plan *plan, uint32_t probe);
+/* How old that answer was then, in ns, also when it counts no more; UINT64_MAX = there is none. */
+uint64_t sc_plan_probe_age_ns(const struct sc_plan *plan, uint32_t probe);
 
 const struct sc_scopes *sc_plan_scopes(const struct sc_plan *plan);
 struct sc_signal_set sc_plan_signals(const struct sc_plan *plan);

@@ -11,7 +11,22 @@
 #include "record/fold.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+void sc_operand_json(struct sc_json *j, const struct sc_operand *o)
+{
+	sc_json_object_begin(j);
+	sc_json_member_text(j, "text", o->text);
+	sc_json_member_double(j, "value", o->value);
+	sc_json_member_text(j, "op", o->op);
+	sc_json_member_double(j, "threshold", o->threshold);
+	sc_json_member_text(j, "unit", sc_unit_name(o->unit));
+	sc_json_member_text(j, "truth", sc_truth_name(o->truth));
+	if (!isnan(o->age_s))
+		sc_json_member_double(j, "age_s", o->age_s);
+	sc_json_object_end(j);
+}
 
 /* The values, thresholds and truth that the fire rests on, copied now. */
 static void write_evidence(struct sc_engine *e, const struct sc_condition *c, uint32_t slot,
@@ -34,18 +49,8 @@ static void write_evidence(struct sc_engine *e, const struct sc_condition *c, ui
 		sc_json_member_u64(&json, "operands_in_all", n);
 		sc_json_key(&json, "operands");
 		sc_json_array_begin(&json);
-		for (size_t i = 0; i < n - written; i++) {
-			const struct sc_operand *o = &operands[i];
-
-			sc_json_object_begin(&json);
-			sc_json_member_text(&json, "text", o->text);
-			sc_json_member_double(&json, "value", o->value);
-			sc_json_member_text(&json, "op", o->op);
-			sc_json_member_double(&json, "threshold", o->threshold);
-			sc_json_member_text(&json, "unit", sc_unit_name(o->unit));
-			sc_json_member_text(&json, "truth", sc_truth_name(o->truth));
-			sc_json_object_end(&json);
-		}
+		for (size_t i = 0; i < n - written; i++)
+			sc_operand_json(&json, &operands[i]);
 		sc_json_array_end(&json);
 		sc_json_object_end(&json);
 		written++;

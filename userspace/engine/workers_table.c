@@ -17,7 +17,10 @@ static bool is_api_wanted(const struct sc_engine *e)
 
 static void add_api_hello(struct sc_engine *e, struct sc_json *j)
 {
-	sc_json_member_text(j, "socket", e->workers->http.local.sun_path);
+	const struct sc_http_listener *http = &e->workers->http;
+
+	sc_json_member_text(j, "listen", http->fd < 0 ? NULL : http->where);
+	sc_json_member_text(j, "socket", http->local_fd < 0 ? NULL : http->local.sun_path);
 }
 
 static bool is_ship_wanted(const struct sc_engine *e)

@@ -97,7 +97,7 @@ static int emit_leaf(struct emitter *e, const struct sc_term *term, uint16_t ind
 		break;
 	default:
 		SC_ASSERT(term->kind == SC_TERM_PROBE);
-		i.op = SC_OP_UNKNOWN;
+		i.op = SC_OP_PROBE;
 		break;
 	}
 	return emit(e, i);

@@ -271,11 +271,13 @@ static void push_compare(struct machine *m, const struct sc_instruction *i, stru
 
 static void push_truth(struct machine *m, const struct sc_instruction *i, struct sc_trace *trace)
 {
-	uint8_t truth = SC_UNKNOWN;
+	uint8_t truth;
 
 	if (i->op == SC_OP_TRUTH)
 		truth = i->number != 0;
-	else if (i->op == SC_OP_AGGREGATE_TRUTH)
+	else if (i->op == SC_OP_PROBE)
+		truth = (uint8_t)sc_plan_probe_truth(m->plan, i->index);
+	else
 		truth = bounds_truth(m->predicate->aggregates[i->index].bounds);
 	memset(truth_at(m, m->truths++), truth, m->n);
 	trace_leaf(trace, i, truth == SC_UNKNOWN ? NAN : truth, NAN, truth);
@@ -311,7 +313,7 @@ static void step(struct machine *m, const struct sc_instruction *i, struct sc_tr
 		break;
 	case SC_OP_TRUTH:
 	case SC_OP_AGGREGATE_TRUTH:
-	case SC_OP_UNKNOWN:
+	case SC_OP_PROBE:
 		push_truth(m, i, trace);
 		break;
 	case SC_OP_AND:

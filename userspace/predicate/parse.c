@@ -244,6 +244,8 @@ static int parse_probe(struct parser *p, struct sc_term *term)
 	for (size_t i = 0; i < env->probes_n; i++) {
 		if (strcmp(env->probes[i], name) != 0)
 			continue;
+		if (sc_plan_add_probe(env->plan, (uint32_t)i) < 0)
+			return sc_terms_fail(p->terms, at, "more than %d probes", SC_PROBES_MAX);
 		term->kind = SC_TERM_PROBE;
 		term->index = (uint32_t)i;
 		term->is_truth = true;

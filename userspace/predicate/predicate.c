@@ -148,9 +148,15 @@ static void fill_operand(const struct sc_predicate *p, uint32_t i, const struct 
 	*out = (struct sc_operand){
 		.value = trace->value[i],
 		.threshold = trace->threshold[i],
+		.age_s = NAN,
 		.truth = (enum sc_truth)trace->truth[i],
 	};
 	sc_strcopy(out->op, sizeof(out->op), compare_text(term->kind));
+	if (term->kind == SC_TERM_PROBE) {
+		uint64_t age_ns = sc_plan_probe_age_ns(p->plan, term->index);
+
+		out->age_s = age_ns == UINT64_MAX ? NAN : (double)age_ns / 1e9;
+	}
 	if (sc_term_is_compare(term->kind)) {
 		shown = &p->terms[term->left];
 		out->unit = shown->unit == SC_UNIT_NONE ? p->terms[term->right].unit : shown->unit;
@@ -215,7 +221,15 @@ bool sc_predicate_has_aggregates(const struct sc_predicate *predicate)
 bool sc_predicate_has_probe(const struct sc_predicate *predicate)
 {
 	for (uint32_t i = 0; i < predicate->code_n; i++)
-		if (predicate->code[i].op == SC_OP_UNKNOWN)
+		if (predicate->code[i].op == SC_OP_PROBE)
+			return true;
+	return false;
+}
+
+bool sc_predicate_asks(const struct sc_predicate *predicate, uint32_t probe)
+{
+	for (uint32_t i = 0; i < predicate->code_n; i++)
+		if (predicate->code[i].op == SC_OP_PROBE && predicate->code[i].index == probe)
 			return true;
 	return false;
 }

@@ -21,7 +21,7 @@ enum sc_op {
 	SC_OP_COMPARE_BOUNDS,  /* an aggregate's bounds with the number popped */
 	SC_OP_TRUTH,           /* push a constant truth */
 	SC_OP_AGGREGATE_TRUTH, /* push the truth of any or all */
-	SC_OP_UNKNOWN,         /* push unknown */
+	SC_OP_PROBE,           /* push what a probe answered */
 	SC_OP_AND,
 	SC_OP_OR,
 	SC_OP_NOT,
@@ -32,7 +32,7 @@ struct sc_instruction {
 	uint8_t op;      /* enum sc_op */
 	uint8_t compare; /* enum sc_term_kind: SC_TERM_LT ... SC_TERM_NE */
 	int16_t operand; /* number of the leaf for evidence; -1 = none */
-	uint32_t index;  /* signal, stream or aggregate */
+	uint32_t index;  /* signal, stream, aggregate or probe */
 	double number;
 };
 

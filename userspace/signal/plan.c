@@ -62,6 +62,7 @@ void sc_plan_free(struct sc_plan **plan)
 	sc_pool_done(&p->pool);
 	free(p->histories);
 	free(p->streams);
+	free(p->probes);
 	free(p->states);
 	free(p->scratch_numbers);
 	free(p->scratch_truths);
@@ -163,6 +164,15 @@ int sc_plan_add_scope(struct sc_plan *plan, const char *glob)
 	return sc_scopes_intern(plan->scopes, glob);
 }
 
+int sc_plan_add_probe(struct sc_plan *plan, uint32_t probe)
+{
+	SC_ASSERT(!plan->started);
+	if (probe >= SC_PROBES_MAX)
+		return -ENOSPC;
+	plan->probes_n = SC_MAX(plan->probes_n, probe + 1);
+	return (int)probe;
+}
+
 static void *take_bytes(struct sc_plan *plan, size_t n, size_t size)
 {
 	plan->bytes += n * size;
@@ -220,11 +230,14 @@ static int allocate(struct sc_plan *plan)
 		if (start_history(plan, &plan->histories[i]) < 0)
 			return -ENOMEM;
 	plan->states = take_bytes(plan, slots, sizeof(*plan->states));
+	plan->probes = take_bytes(plan, plan->probes_n + 1, sizeof(*plan->probes));
 	plan->scratch_numbers = take_bytes(plan, scratch, sizeof(*plan->scratch_numbers));
 	plan->scratch_truths = take_bytes(plan, scratch, sizeof(*plan->scratch_truths));
 	plan->bytes += (size_t)blocks * sizeof(struct sc_block);
-	if (!plan->states || !plan->scratch_numbers || !plan->scratch_truths)
+	if (!plan->states || !plan->probes || !plan->scratch_numbers || !plan->scratch_truths)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->probes_n; i++)
+		plan->probes[i] = SC_PLAN_PROBE_NONE;
 	return sc_pool_init(&plan->pool, blocks);
 }
 

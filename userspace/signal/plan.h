@@ -27,6 +27,13 @@ struct sc_plan_stream {
 	double scale; /* value of the stream = value of the history times this */
 };
 
+/* A probe's answer at the last tick. */
+struct sc_plan_probe {
+	enum sc_truth truth;
+	uint64_t age_ns; /* UINT64_MAX = none */
+};
+#define SC_PLAN_PROBE_NONE ((struct sc_plan_probe){SC_UNKNOWN, UINT64_MAX})
+
 struct sc_plan {
 	struct sc_plan_limits limits;
 	bool started;
@@ -39,6 +46,8 @@ struct sc_plan {
 	struct sc_plan_stream *streams;
 	uint32_t streams_n;
 	struct sc_scopes *scopes;
+	struct sc_plan_probe *probes; /* by index */
+	uint32_t probes_n;            /* behind the highest that is asked */
 	struct sc_slot_state *states; /* by slot, one more for the host */
 	struct sc_pool pool;
 	double *scratch_numbers; /* SC_SCRATCH_COLUMNS times SC_CHUNK */

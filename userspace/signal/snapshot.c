@@ -140,6 +140,21 @@ static void settle_times(struct sc_plan *plan, uint64_t now_ns)
 	}
 }
 
+static void read_probes(struct sc_plan *plan, const struct sc_source *source, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < plan->probes_n; i++) {
+		const struct sc_probe_answer *a = &source->probes[i];
+		struct sc_plan_probe *p = &plan->probes[i];
+
+		*p = SC_PLAN_PROBE_NONE;
+		if (i >= source->probes_n || a->at_ns == 0)
+			continue;
+		p->age_ns = now_ns > a->at_ns ? now_ns - a->at_ns : 0;
+		if (p->age_ns <= a->valid_ns)
+			p->truth = a->truth;
+	}
+}
+
 void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const struct sc_time *now,
 		  const uint32_t *slots, uint32_t n)
 {
@@ -149,6 +164,7 @@ void sc_plan_tick(struct sc_plan *plan, const struct sc_source *source, const st
 	SC_ASSERT(plan->started);
 	plan->tick++;
 	settle_times(plan, now->mono_ns);
+	read_probes(plan, source, now->mono_ns);
 	for (uint32_t i = 0; i < plan->signals_n; i++)
 		if (plan->signals[i].is_host)
 			tick_signal(plan, &plan->signals[i], &read, &plan->limits.slots, 1);
@@ -213,4 +229,16 @@ double sc_plan_stream_value(const struct sc_plan *plan, uint32_t stream, uint32_
 	if (stream >= plan->streams_n)
 		return NAN;
 	return column_value(plan, sc_plan_stream_column(plan, stream), slot);
+}
+
+enum sc_truth sc_plan_probe_truth(const struct sc_plan *plan, uint32_t probe)
+{
+	SC_ASSERT(plan->started && probe < plan->probes_n);
+	return plan->probes[probe].truth;
+}
+
+uint64_t sc_plan_probe_age_ns(const struct sc_plan *plan, uint32_t probe)
+{
+	SC_ASSERT(plan->started && probe < plan->probes_n);
+	return plan->probes[probe].age_ns;
 }
