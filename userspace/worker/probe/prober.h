@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process: link, reactor, and the two ways out of it, by program and by HTTP. Probes
- * (probes.h) and notifiers share these. Everything runs on one thread; the link is asked
+ * (schedule.h) and notifiers share these. Everything runs on one thread; the link is asked
  * synchronously, which the core answers at once.
  */
 #pragma once
@@ -12,7 +12,7 @@
 #include "worker/probe/reactor.h"
 
 struct json_t;
-struct sc_probes;
+struct sc_schedule;
 
 /* The longest secret that is read. */
 #define SC_SECRET_MAX 4096
@@ -24,7 +24,7 @@ struct sc_prober {
 	struct sc_watch link_watch;
 	char host[64];       /* the host's id, of hello */
 	uint64_t conditions; /* counter of the last `changed` that was looked at */
-	struct sc_probes *probes;
+	struct sc_schedule *schedule;
 	bool stops;
 	int link_error; /* the link is of no use any more: why */
 };
