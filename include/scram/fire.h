@@ -25,6 +25,8 @@ struct sc_json;
 #define SC_FIRE_RESULT_MAX    257
 #define SC_FIRE_UNDO_MAX      257  /* a JSON object */
 #define SC_FIRE_EVIDENCE_MAX  4096 /* a JSON object */
+#define SC_FIRE_KEY_HALF      16
+#define SC_FIRE_KEY_MAX       (2 * SC_FIRE_KEY_HALF + 1)
 
 /* Where a fire is in its life; which record leads where is the table in record/fire.c. */
 enum sc_fire_state {
@@ -126,6 +128,10 @@ struct sc_fire {
 
 	uint32_t rung;                   /* of the condition's ladder, from 0 */
 	char supersedes[SC_FIRE_ID_MAX]; /* the fire of the rung before; empty = none */
+
+	/* A request with the same key gets this fire and makes none: hex of a hash of the client's
+	 * key, then of one of the whole request. Empty = none. */
+	char key[SC_FIRE_KEY_MAX];
 };
 
 const char *sc_fire_state_name(enum sc_fire_state state);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/refusals.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -58,6 +59,19 @@ static struct sc_control_peer *free_place(struct sc_control *c, const struct sc_
 	return NULL;
 }
 
+static void turn_away(struct sc_control *c, const struct sc_principal *who, const char *why)
+{
+	char name[32];
+
+	c->refused++;
+	snprintf(name, sizeof(name), "uid:%u", who->uid);
+	sc_refusals_note(c->engine, &(struct sc_refusal){.channel = SC_CONTROL_SOCKET,
+							 .who = name,
+							 .what = "connect",
+							 .why = why,
+							 .count = 1});
+}
+
 static void accept_peer(void *owner, uint32_t events)
 {
 	struct sc_control *c = owner;
@@ -73,9 +87,15 @@ static void accept_peer(void *owner, uint32_t events)
 			c->rests = sc_loop_change(c->loop, &c->listener, 0) == 0;
 		return;
 	}
-	p = identify(fd, &who) && is_allowed(c, fd, &who) ? free_place(c, &who) : NULL;
+	if (!identify(fd, &who))
+		return;
+	if (!is_allowed(c, fd, &who)) {
+		turn_away(c, &who, "neither root nor of the group scram");
+		return;
+	}
+	p = free_place(c, &who);
 	if (!p) {
-		c->refused++;
+		turn_away(c, &who, "all places are taken");
 		return;
 	}
 	if (sc_control_peer_begin(p, fd, &who) == 0)

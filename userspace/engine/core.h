@@ -279,6 +279,7 @@ struct sc_fire_request {
 	/* A JSON object: of the breaker, or what a person saw; NULL = what the agent sees. */
 	const char *evidence;
 	const char *reason;
+	const char *key; /* of SC_FIRE_KEY_MAX - 1 characters; NULL = none */
 	struct sc_reply_to waiter;
 	bool waits_for_outcome;
 };

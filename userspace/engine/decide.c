@@ -105,6 +105,8 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	sc_strcopy(fire->fired_by, sizeof(fire->fired_by), rq->fired_by);
 	sc_strcopy(fire->principal, sizeof(fire->principal), rq->principal);
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
+	if (rq->key)
+		sc_strcopy(fire->key, sizeof(fire->key), rq->key);
 	if (sc_action_kind_cuts(fire->action))
 		name_cut(e, rq, fire);
 	if (rq->evidence)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's life: the loop and what wakes it. */
 #include "engine/core.h"
+#include "engine/refusals.h"
 #include "engine/workers.h"
 
 #include "base/log.h"
@@ -80,6 +81,7 @@ static void housekeeping(struct sc_engine *e)
 	}
 	sc_control_expire(&e->control, e->now.mono_ns);
 	sc_pending_expire(e);
+	sc_refusals_keep(e, false);
 	e->last_housekeeping_ns = e->now.mono_ns;
 }
 

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/http_listener.h"
 
+#include "base/io.h"
 #include "base/str.h"
+#include "engine/protocol.h"
 
 #include <scram/engine.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 /* Connections that wait while the worker is busy or started again. */
 #define BACKLOG 256
@@ -46,7 +52,7 @@ int sc_http_listener_init(struct sc_http_listener *l, const char *option)
 {
 	const char *host = getenv("SCRAM_HTTP_HOST"), *port = getenv("SCRAM_HTTP_PORT");
 
-	*l = (struct sc_http_listener){.fd = -1};
+	*l = (struct sc_http_listener){.fd = -1, .local_fd = -1};
 	(void)split(l, SC_DEFAULT_HTTP);
 	if (option && strcmp(option, "off") == 0) {
 		l->is_off = true;
@@ -136,14 +142,81 @@ int sc_http_listener_open(struct sc_http_listener *l)
 	return 0;
 }
 
-void sc_http_listener_renew(const struct sc_http_listener *l)
+/* --- api.sock --- */
+
+/* Never open to more than it shall be, from the first moment on: a socket file takes its group from
+ * the thread, and its mode from the socket and the umask. */
+static int bind_local(int fd, const struct sockaddr_un *at, gid_t group)
 {
+	bool has_group = group != (gid_t)-1;
+	mode_t mode = has_group ? 0660 : 0600;
+	int r, before = 0;
+
+	if (fchmod(fd, mode) < 0)
+		return -errno;
+	if (has_group)
+		before = setfsgid(group);
+	r = bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 ? -errno : 0;
+	if (has_group)
+		(void)setfsgid((gid_t)before);
+	/* What the umask took away. */
+	return r == 0 && chmod(at->sun_path, mode) < 0 ? -errno : r;
+}
+
+static int listen_local(struct sc_http_listener *l)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (unlink(l->local.sun_path) < 0 && errno != ENOENT)
+		return -errno;
+	r = bind_local(fd, &l->local, l->group);
+	if (r < 0)
+		return r;
+	(void)sc_refuse_descriptors(fd);
+	if (listen(fd, BACKLOG) < 0)
+		return -errno;
+	sc_close(&l->local_fd);
+	l->local_fd = SC_TAKE_FD(fd);
+	return 0;
+}
+
+int sc_http_listener_open_local(struct sc_http_listener *l, const char *run_dir)
+{
+	const struct group *group = getgrnam("scram");
+	int n, r = -ENAMETOOLONG;
+
+	l->group = group ? group->gr_gid : (gid_t)-1;
+	l->local.sun_family = AF_UNIX;
+	n = snprintf(l->local.sun_path, sizeof(l->local.sun_path), "%s/%s", run_dir, SC_API_SOCKET);
+	if (n < (int)sizeof(l->local.sun_path))
+		r = listen_local(l);
+	if (r < 0)
+		snprintf(l->local_why, sizeof(l->local_why), "HTTP: cannot listen on %.100s: %s",
+			 l->local.sun_path, strerror(-r));
+	return r;
+}
+
+/* --- both --- */
+
+void sc_http_listener_renew(struct sc_http_listener *l)
+{
+	struct pollfd local = {.fd = l->local_fd};
+
 	/* Its address is still its own; of one that listens this changes nothing. */
 	if (l->fd >= 0)
 		(void)listen(l->fd, BACKLOG);
+	/* A Unix socket that was shut down stays so; who waits in it has been cut off. */
+	if (poll(&local, 1, 0) > 0 && local.revents & (POLLHUP | POLLERR))
+		(void)listen_local(l);
 }
 
 void sc_http_listener_close(struct sc_http_listener *l)
 {
 	sc_close(&l->fd);
+	if (l->local_fd >= 0)
+		(void)unlink(l->local.sun_path);
+	sc_close(&l->local_fd);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define SNAPSHOT_LEVELS_MAX 32
+/* A request with the key of an earlier one is a try of the same, within this. */
+#define KEY_NS (24 * 3600 * (int64_t)SC_NS_PER_S)
 
 static void write_fire(struct sc_op_call *call, const struct sc_fire *fire)
 {
@@ -193,6 +195,7 @@ void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const cha
 		.fired_by = sc_op_text(call, "operator"),
 		.principal = call->principal,
 		.reason = sc_op_text(call, "reason"),
+		.key = sc_op_text(call, "key"),
 		.evidence = snapshot,
 		.waiter = call->to,
 		.waits_for_outcome = sc_op_flag(call, "wait"),
@@ -209,15 +212,6 @@ void sc_op_fire_condition(struct sc_op_call *call, uint32_t condition, const cha
 	write_verdict(call, &verdict);
 	if (exit != SC_EXIT_DONE)
 		explain(call, exit, &fire);
-}
-
-void sc_op_fire(struct sc_op_call *call)
-{
-	int condition = sc_op_condition(call, "id");
-	const char *path = sc_op_text(call, "target");
-
-	if (call->exit == SC_EXIT_DONE)
-		sc_op_fire_condition(call, (uint32_t)condition, path);
 }
 
 /* Answers whoever waits for this fire. */
@@ -241,6 +235,85 @@ static void answer(struct sc_engine *e, struct sc_active *a, enum sc_exit exit, 
 	sc_json_member_text(&call.json, "error", error && error[0] ? error : NULL);
 	sc_json_object_end(&call.json);
 	sc_control_reply(&e->control, call.to, &call.reply);
+}
+
+/* --- the same request again --- */
+
+static const struct sc_fire *find_by_key(const struct sc_engine *e, const char *key)
+{
+	const struct sc_fire *fire;
+
+	for (unsigned int i = 0; (fire = sc_fold_fire_at(e->fold, i)); i++)
+		if (strncmp(fire->key, key, SC_FIRE_KEY_HALF) == 0 &&
+		    e->now.real_ns - fire->fired_at_ns < KEY_NS)
+			return fire;
+	return NULL;
+}
+
+static enum sc_exit exit_of(const struct sc_fire *fire)
+{
+	if (fire->state == SC_FIRE_VETOED)
+		return SC_EXIT_VETOED;
+	if (fire->state == SC_FIRE_PENDING)
+		return SC_EXIT_PENDING;
+	if (fire->state == SC_FIRE_FAILED)
+		return fire->dispatched ? SC_EXIT_UNCONFIRMED : SC_EXIT_FAILED;
+	return SC_EXIT_DONE;
+}
+
+/* Tells of the fire as it is now. While it is on its way the asker takes the place of the one
+ * before, who is gone: a worker that was started again asks for a client that tries again. */
+static void repeat(struct sc_op_call *call, const struct sc_fire *fire)
+{
+	struct sc_active *a = sc_fires_find(call->e, fire->id);
+	enum sc_exit exit = exit_of(fire);
+
+	if (a && fire->state == SC_FIRE_INTENT) {
+		answer(call->e, a, SC_EXIT_FAILED, "it was asked for again");
+		a->waiter = call->to;
+		call->is_deferred = true;
+		return;
+	}
+	write_fire(call, fire);
+	sc_json_member_bool(&call->json, "repeated", true);
+	if (exit != SC_EXIT_DONE)
+		explain(call, exit, fire);
+}
+
+/* True when the call is over: its key has made a fire before, or is none. */
+static bool is_repeated(struct sc_op_call *call)
+{
+	const char *key = sc_op_text(call, "key");
+	const struct sc_fire *fire;
+
+	if (!key)
+		return call->exit != SC_EXIT_DONE;
+	if (strlen(key) != SC_FIRE_KEY_MAX - 1) {
+		sc_op_fail(call, SC_EXIT_USAGE, "key must have %d characters", SC_FIRE_KEY_MAX - 1);
+		return true;
+	}
+	fire = find_by_key(call->e, key);
+	if (!fire)
+		return false;
+	if (strcmp(fire->key, key) == 0)
+		repeat(call, fire);
+	else
+		sc_op_fail(call, SC_EXIT_USAGE,
+			   "this Idempotency-Key was used for another request");
+	return true;
+}
+
+void sc_op_fire(struct sc_op_call *call)
+{
+	const char *path;
+	int condition;
+
+	if (is_repeated(call))
+		return;
+	condition = sc_op_condition(call, "id");
+	path = sc_op_text(call, "target");
+	if (call->exit == SC_EXIT_DONE)
+		sc_op_fire_condition(call, (uint32_t)condition, path);
 }
 
 void sc_ops_fire_applied(struct sc_engine *e, struct sc_active *a)

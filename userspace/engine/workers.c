@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All workers together: begin, end, the timer they share, and what they say of themselves. */
 #include "engine/ops.h"
+#include "engine/refusals.h"
 #include "engine/workers_impl.h"
 
 #include "base/bell.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -68,13 +70,20 @@ static int open_http(struct sc_engine *e)
 int sc_workers_open(struct sc_engine *e)
 {
 	struct sc_workers *ws = calloc(1, sizeof(*ws));
+	int r;
 
 	if (!ws)
 		return -ENOMEM;
-	ws->timer.fd = ws->http.fd = ws->jobs.fd = -1;
+	ws->timer.fd = ws->http.fd = ws->http.local_fd = ws->jobs.fd = -1;
 	ws->wanted_of = UINT64_MAX;
 	e->workers = ws;
-	return open_http(e);
+	r = open_http(e);
+	if (r < 0)
+		return r;
+	/* It is not needed for anything that matters most. */
+	if (sc_http_listener_open_local(&ws->http, e->options->run_dir) < 0)
+		sc_log_warning("%s; the agent goes on without", ws->http.local_why);
+	return 0;
 }
 
 int sc_workers_start(struct sc_engine *e)
@@ -94,8 +103,11 @@ int sc_workers_start(struct sc_engine *e)
 	return r < 0 ? r : sc_loop_add(&e->loop, &ws->jobs, EPOLLIN);
 }
 
-static void retry_http(struct sc_workers *ws, uint64_t now_ns)
+static void retry_http(struct sc_engine *e, uint64_t now_ns)
 {
+	static const char event[] = SC_EVENT_HEAD SC_EVENT_LISTENER "\"}";
+	struct sc_workers *ws = e->workers;
+
 	if (!ws->http_retry_ns || now_ns < ws->http_retry_ns)
 		return;
 	ws->http_retry_ns = now_ns + HTTP_RETRY_NS;
@@ -104,6 +116,7 @@ static void retry_http(struct sc_workers *ws, uint64_t now_ns)
 	sc_log_info("HTTP: %s is free now", ws->http.where);
 	ws->http_retry_ns = 0;
 	ws->wanted_of = UINT64_MAX;
+	(void)sc_workers_tell(e, SC_WORKER_API, event, sizeof(event) - 1);
 }
 
 static void find_wanted(struct sc_engine *e)
@@ -125,7 +138,7 @@ void sc_workers_look(struct sc_engine *e)
 
 	if (!ws || ws->timer.fd < 0)
 		return;
-	retry_http(ws, now_ns);
+	retry_http(e, now_ns);
 	find_wanted(e);
 	next_ns = ws->http_retry_ns ? ws->http_retry_ns : UINT64_MAX;
 	for (int i = 0; i < SC_WORKER_COUNT; i++) {
@@ -225,6 +238,12 @@ void sc_workers_misbehaved(struct sc_engine *e, const struct sc_worker_row *row,
 	struct sc_worker *w = &e->workers->worker[row - sc_worker_rows];
 	char text[sizeof(w->why)];
 
+	snprintf(text, sizeof(text), "worker:%s", row->name);
+	sc_refusals_note(e, &(struct sc_refusal){.channel = "link",
+						 .who = text,
+						 .what = why,
+						 .why = "its row does not permit it",
+						 .count = 1});
 	w->illegal++;
 	snprintf(text, sizeof(text), "it sent what it may not: %s", why);
 	sc_worker_end(w, text, true);
@@ -240,11 +259,17 @@ bool sc_workers_may_ask(struct sc_engine *e, const struct sc_worker_row *row, en
 	return op != SC_OP_READY && (row->ops & 1ULL << op);
 }
 
+bool sc_worker_serves(const struct sc_worker *w)
+{
+	return w->was_up && w->failures < SC_WORKER_FAILURES_MAX;
+}
+
 bool sc_workers_are_ready(const struct sc_engine *e)
 {
 	const struct sc_workers *ws = e->workers;
 
-	return !ws || !ws->http.is_asked || ws->http.is_off || sc_workers_is_up(e, SC_WORKER_API);
+	return !ws || !ws->http.is_asked || ws->http.is_off ||
+	       sc_worker_serves(&ws->worker[SC_WORKER_API]);
 }
 
 void sc_op_ready(struct sc_op_call *call)
@@ -263,11 +288,22 @@ void sc_op_ready(struct sc_op_call *call)
 	w->state = SC_WORKER_UP;
 	w->since_ns = call->e->now.real_ns;
 	w->up_ns = sc_mono_ns();
+	w->was_up = true;
 	sc_statefile_touch(&call->e->statefile, call->e->now.mono_ns);
 	sc_log_info("worker %s: ready, pid %d%s%s", w->row->name, w->pid, w->detail[0] ? ": " : "",
 		    w->detail);
 	if (w->row->on_ready)
 		w->row->on_ready(call->e);
+}
+
+/* {"listen": HOST:PORT or null}, with the TCP socket where there is one. */
+void sc_op_listener(struct sc_op_call *call)
+{
+	const struct sc_http_listener *http = &call->e->workers->http;
+
+	if (http->fd >= 0)
+		call->reply_fd = fcntl(http->fd, F_DUPFD_CLOEXEC, 0);
+	sc_json_member_text(&call->json, "listen", call->reply_fd >= 0 ? http->where : NULL);
 }
 
 void sc_op_segment(struct sc_op_call *call)

@@ -62,7 +62,9 @@ struct sc_worker {
 	int next_signal;      /* at the deadline of ENDING */
 	uint64_t backoff_ns;  /* before the next start */
 	uint64_t restarts, requests, illegal, hung, events_lost;
-	bool is_stopping;  /* it ends because it was asked to */
+	unsigned int failures; /* since it was last up for a while */
+	bool was_up;           /* since the start of the agent */
+	bool is_stopping;      /* it ends because it was asked to */
 	bool is_why_known; /* not by its exit status */
 	bool lost_told;    /* since it reads too slowly: once */
 	struct sc_worker_counters told;
@@ -82,6 +84,11 @@ struct sc_workers {
 };
 
 /* --- workers.c --- */
+/* So many failures in a row are no start that was lost: what it serves is not there. */
+#define SC_WORKER_FAILURES_MAX 5
+
+/* Clients are served, or wait in the queue of a socket for a moment. */
+bool sc_worker_serves(const struct sc_worker *w);
 /* The process is to end, by itself or by the signals that follow; hard: at once. */
 void sc_worker_end(struct sc_worker *w, const char *why, bool hard);
 

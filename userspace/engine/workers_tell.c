@@ -64,17 +64,37 @@ static void add_worker(const struct sc_worker *w, struct sc_json *j)
 	sc_json_object_end(j);
 }
 
-static void add_http(const struct sc_http_listener *http, bool serves, struct sc_json *j)
+/* Why HTTP is not there, as far as it is known; empty = it is, will be in a moment, or is off. */
+static const char *why_no_http(const struct sc_http_listener *http, const struct sc_worker *w,
+			       char *buf, size_t size)
 {
+	if (http->why[0])
+		return http->why;
+	if (w->failures < SC_WORKER_FAILURES_MAX)
+		return http->local_why;
+	snprintf(buf, size, "HTTP: worker %s failed %u times in a row, last: %s", w->row->name,
+		 w->failures, w->why);
+	return buf;
+}
+
+/* Listening as long as the agent does: while the worker is started again clients wait. */
+static void add_http(const struct sc_http_listener *http, const struct sc_worker *w,
+		     struct sc_json *j)
+{
+	char buf[TEXT_MAX];
+	const char *why = why_no_http(http, w, buf, sizeof(buf));
+
 	sc_json_key(j, "http");
 	sc_json_object_begin(j);
 	sc_json_member_text(j, "listen", http->is_off ? NULL : http->where);
 	sc_json_member_text(j, "state",
-			    http->is_off   ? "off"
-			    : http->fd < 0 ? "refused"
-			    : serves       ? "listening"
-					   : "starting");
-	sc_json_member_text(j, "why", http->why[0] ? http->why : NULL);
+			    http->is_off                            ? "off"
+			    : http->fd < 0                          ? "refused"
+			    : sc_worker_serves(w)                   ? "listening"
+			    : w->failures >= SC_WORKER_FAILURES_MAX ? "failing"
+								    : "starting");
+	sc_json_member_text(j, "socket", http->local_fd < 0 ? NULL : http->local.sun_path);
+	sc_json_member_text(j, "why", why[0] ? why : NULL);
 	sc_json_object_end(j);
 }
 
@@ -87,7 +107,7 @@ void sc_workers_json(struct sc_engine *e, struct sc_json *j)
 			add_worker(&e->workers->worker[i], j);
 	sc_json_array_end(j);
 	if (e->workers)
-		add_http(&e->workers->http, sc_workers_is_up(e, SC_WORKER_API), j);
+		add_http(&e->workers->http, &e->workers->worker[SC_WORKER_API], j);
 }
 
 /* An up worker that has more rights than it should: red. */
@@ -147,6 +167,9 @@ void sc_doctor_workers(struct sc_op_call *call)
 		sc_doctor_add(
 			call, "HTTP", SC_DOCTOR_YELLOW, ws->http.why,
 			"free the port, or name another with --http HOST:PORT, or --http off");
+	if (ws && ws->http.local_why[0])
+		sc_doctor_add(call, "api.sock", SC_DOCTOR_YELLOW, ws->http.local_why,
+			      "remove what is in its place and restart the agent");
 	for (int i = 0; ws && i < SC_WORKER_COUNT; i++)
 		if (ws->worker[i].row)
 			check_worker(call, &ws->worker[i]);

@@ -324,6 +324,7 @@ static const struct member members[] = {
 	MEMBER("released_by", TEXT, released_by),
 	MEMBER("rung", U32, rung),
 	MEMBER("supersedes", TEXT, supersedes),
+	MEMBER("key", TEXT, key),
 	MEMBER("fired_at_mono_ns", U64, fired_at_mono_ns),
 	MEMBER("fired_at_boot_ns", U64, fired_at_boot_ns),
 	MEMBER("detected_ns", U64, timing.detected_ns),

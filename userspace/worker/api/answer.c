@@ -59,7 +59,6 @@ void sc_call_answer(struct sc_call *call, unsigned int status, const char *type,
 		(void)MHD_add_response_header(call->response, "WWW-Authenticate", "Bearer");
 	if (call->response && status == 405)
 		(void)MHD_add_response_header(call->response, "Allow", call->allow);
-	sc_idempotency_keep(call, status, body);
 	resume(call);
 }
 

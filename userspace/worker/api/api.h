@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "base/tally.h"
 #include "worker/common/link.h"
 
 #include <jansson.h>
@@ -19,8 +20,6 @@ struct MHD_Response;
 struct sc_api;
 struct sc_call;
 struct sc_histograms;
-struct sc_idempotency;
-struct sc_idempotent;
 struct sc_route;
 struct sc_stream;
 
@@ -70,15 +69,18 @@ struct sc_ask {
 };
 
 struct sc_counters {
-	uint64_t requests, denied, link_asks, views_made, idempotent_hits, idempotent_dropped;
+	uint64_t requests, denied, link_asks, views_made, idempotent_hits;
 };
 
 struct sc_api {
 	struct sc_link link;
 	struct MHD_Daemon *daemon;
-	int listener_fd;
-	char listen[280];
-	char node[65]; /* the name of this host */
+	int library_fd;       /* what the library waits on */
+	uint64_t looked_ns;   /* at what time alone changes */
+	int tcp_fd, local_fd; /* what is listened on; -1 = not there */
+	char listen[280];     /* HOST:PORT; empty = none */
+	char socket[128];     /* path of api.sock; empty = none */
+	char node[65];        /* the name of this host */
 	char version[32];
 	bool has_token;
 	unsigned char token_hash[SC_API_TOKEN_HASH_SIZE];
@@ -90,7 +92,7 @@ struct sc_api {
 	char changed[128];
 	unsigned int connections;
 	struct sc_counters counters;
-	struct sc_idempotency *idempotency;
+	struct sc_tally denials;
 	struct sc_histograms *histograms;
 	struct sc_stream *streams;
 	unsigned int n_streams;
@@ -111,8 +113,7 @@ struct sc_call {
 	size_t body_size;
 	bool is_trusted; /* brought the token */
 	bool is_suspended;
-	json_t *args;               /* the body */
-	struct sc_idempotent *kept; /* its Idempotency-Key; NULL = none */
+	json_t *args; /* the body */
 	sc_ask_fn *then;
 	struct MHD_Response *response;
 	bool is_shared; /* the response is a view's */
@@ -173,12 +174,16 @@ void sc_auth_judge(struct sc_call *call, bool is_tcp);
 
 /* --- idempotency.c --- */
 
-int sc_idempotency_init(struct sc_api *api);
-void sc_idempotency_done(struct sc_api *api);
-/* True when the call goes on; false when it has been answered as its forerunner was. */
-bool sc_idempotency_begin(struct sc_call *call);
-/* Keeps the answer for those that come again. */
-void sc_idempotency_keep(struct sc_call *call, unsigned int status, const struct sc_str *body);
+/* Adds the call's Idempotency-Key to a request to fire; false with the call failed. */
+bool sc_idempotency_add(struct sc_call *call, json_t *request);
+
+/* --- denials.c: who had no right, told to the core, which records it --- */
+
+void sc_denials_init(struct sc_api *api);
+/* The call is refused for who asks; fd is its connection. */
+void sc_denials_note(struct sc_call *call, int fd);
+/* Tells what is due; about once a second. */
+void sc_denials_tell(struct sc_api *api);
 
 /* --- routes.c --- */
 
@@ -227,5 +232,15 @@ sc_route_fn sc_route_openapi, sc_route_metrics, sc_route_page, sc_route_stream;
 void sc_streams_wake(struct sc_api *api, bool has_news);
 
 /* --- server.c --- */
+
+/* Of zeroed memory. */
+void sc_api_init(struct sc_api *api);
 /* Serves until the core says stop. 0 or -errno. */
 int sc_server_run(struct sc_api *api);
+/* What the one above is made of: begin, and one turn, which waits at most so long. */
+int sc_server_open(struct sc_api *api);
+int sc_server_turn(struct sc_api *api, int wait_ms);
+/* Asks the core for the TCP socket. */
+void sc_server_ask_listener(struct sc_api *api);
+/* Takes over a connection that was accepted. */
+void sc_server_add(struct sc_api *api, int fd);

@@ -146,6 +146,8 @@ int sc_asks_pump(struct sc_api *api)
 			return 1;
 		else if (sc_link_is_event(&m, SC_EVENT_CHANGED))
 			take_changed(api, &m);
+		else if (sc_link_is_event(&m, SC_EVENT_LISTENER))
+			sc_server_ask_listener(api);
 		if (r < 0)
 			return r;
 	}

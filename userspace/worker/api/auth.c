@@ -94,5 +94,7 @@ void sc_auth_judge(struct sc_call *call, bool is_tcp)
 	else if (call->route && (call->route->flags & SC_ROUTE_WRITES) && !call->api->has_token)
 		refuse(call, 503, "SCRAM_API_TOKEN is not set: nothing can be changed over HTTP");
 	else if (call->route && (call->route->flags & SC_ROUTE_WRITES) && !call->is_trusted)
-		refuse(call, 401, "a bearer token is needed");
+		refuse(call, 401,
+		       sc_call_header(call, "Authorization") ? "that is not the token"
+							     : "a bearer token is needed");
 }

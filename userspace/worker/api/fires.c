@@ -2,9 +2,12 @@
 /* Fires: made, listed, shown, released. */
 #include "worker/api/api.h"
 
+#include "worker/api/gate.h"
+
 #include <scram/fire.h>
 
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 
 /* --- reading --- */
@@ -139,6 +142,8 @@ static void fired(struct sc_api *api, void *owner, json_t *reply, int *fd)
 		refuse(call, reply);
 		return;
 	}
+	if (json_is_true(json_object_get(reply, "repeated")))
+		api->counters.idempotent_hits++;
 	body = json_object();
 	json_object_set(body, "condition_id", json_object_get(call->args, "condition_id"));
 	for (size_t i = 0; i < SC_ARRAY_SIZE(same); i++)
@@ -162,16 +167,51 @@ static bool is_flag(struct sc_call *call, const char *name)
 static bool is_snapshot(struct sc_call *call)
 {
 	const json_t *value = json_object_get(call->args, "state_snapshot");
-	_cleanup_free_ char *text = NULL;
 
-	if (!value || json_is_null(value))
+	if (!value || json_is_null(value) || json_is_object(value))
 		return true;
-	text = json_is_object(value) ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-	if (text && strlen(text) < SC_FIRE_EVIDENCE_MAX)
-		return true;
-	sc_call_fail(call, 422, "state_snapshot must be an object of at most %d bytes",
-		     SC_FIRE_EVIDENCE_MAX - 1);
+	sc_call_fail(call, 422, "state_snapshot must be an object");
 	return false;
+}
+
+/* --- what a record has no room for: a fire is not refused for its prose, it says what is cut --- */
+
+/* As many whole characters as fit into size - 1 bytes with the note behind them. */
+static void fit_reason(json_t *request)
+{
+	const json_t *reason = json_object_get(request, "reason");
+	const char *text = json_string_value(reason);
+	size_t whole = json_string_length(reason), n;
+	char fits[SC_FIRE_REASON_MAX], note[48];
+
+	if (whole < sizeof(fits))
+		return;
+	snprintf(note, sizeof(note), "... (cut, it had %zu bytes)", whole);
+	n = sizeof(fits) - 1 - strlen(note);
+	while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	snprintf(fits, sizeof(fits), "%.*s%s", (int)n, text, note);
+	json_object_set_new(request, "reason", json_string(fits));
+}
+
+/* In place of one that is too large: what it was, so that the sender's copy can be told by it. */
+static void fit_snapshot(json_t *request)
+{
+	const json_t *value = json_object_get(request, "state_snapshot");
+	_cleanup_free_ char *text = NULL;
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	char hex[2 * sizeof(hash) + 1];
+	size_t n;
+
+	text = json_is_object(value) ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	n = text ? strlen(text) : 0;
+	if (n < SC_FIRE_EVIDENCE_MAX)
+		return;
+	crypto_hash_sha256(hash, (const unsigned char *)text, n);
+	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	json_object_set_new(request, "state_snapshot",
+			    json_pack("{s:s, s:I, s:s}", "omitted", "too large for the record",
+				      "bytes", (json_int_t)n, "sha256", hex));
 }
 
 static bool is_fire(struct sc_call *call)
@@ -181,7 +221,7 @@ static bool is_fire(struct sc_call *call)
 
 	return sc_call_parse(call) && sc_call_knows(call, names) &&
 	       sc_call_needs(call, "condition_id", SC_FIRE_CONDITION_MAX - 1) &&
-	       sc_call_needs(call, "reason", SC_FIRE_REASON_MAX - 1) &&
+	       sc_call_needs(call, "reason", SC_GATE_BODY_MAX) &&
 	       sc_call_needs(call, "operator", SC_FIRE_OPERATOR_MAX - 1) && is_snapshot(call) &&
 	       is_flag(call, "force") &&
 	       (!json_object_get(call->args, "target") ||
@@ -193,13 +233,18 @@ void sc_route_fire(struct sc_call *call)
 {
 	json_t *request;
 
-	if (!is_fire(call) || !sc_idempotency_begin(call))
+	if (!is_fire(call))
 		return;
 	request = json_copy(call->args);
 	json_object_set_new(request, "op", json_string("fire"));
 	json_object_set(request, "id", json_object_get(call->args, "condition_id"));
 	json_object_del(request, "condition_id");
-	sc_call_ask(call, request, fired);
+	fit_reason(request);
+	fit_snapshot(request);
+	if (sc_idempotency_add(call, request))
+		sc_call_ask(call, request, fired);
+	else
+		json_decref(request);
 }
 
 /* --- releasing --- */

@@ -203,9 +203,6 @@ static void add_own(struct sc_str *out, const struct sc_api *api)
 	add_sample(out, "scram_api_streams", NULL, NULL, api->n_streams);
 	begin(out, "scram_api_idempotent", "counter", "Fires answered as before, by their key.");
 	add_sample(out, "scram_api_idempotent_total", NULL, NULL, (double)c->idempotent_hits);
-	begin(out, "scram_api_idempotency_dropped", "counter", "Keys forgotten before their day.");
-	add_sample(out, "scram_api_idempotency_dropped_total", NULL, NULL,
-		   (double)c->idempotent_dropped);
 }
 
 bool sc_view_metrics(struct sc_api *api, json_t *const *replies, struct sc_str *out)

@@ -30,12 +30,6 @@ static int fd_of(struct MHD_Connection *connection)
 
 static void call_free(struct sc_call *call)
 {
-	/* Somebody else's failure must not leave the key taken for ever. */
-	if (call->kept) {
-		struct sc_str nothing = {.truncated = true};
-
-		sc_idempotency_keep(call, 0, &nothing);
-	}
 	if (call->response && !call->is_shared)
 		MHD_destroy_response(call->response);
 	json_decref(call->args);
@@ -80,7 +74,10 @@ static void handle(struct sc_call *call)
 		call->route->handle(call);
 		return;
 	}
-	call->api->counters.denied++;
+	if (call->route) {
+		call->api->counters.denied++;
+		sc_denials_note(call, fd_of(call->connection));
+	}
 	sc_call_fail(call, call->refusal, "%s", call->why);
 }
 
@@ -163,7 +160,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-static void add_connection(struct sc_api *api, int fd)
+void sc_server_add(struct sc_api *api, int fd)
 {
 	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(from);
@@ -185,14 +182,14 @@ static void add_connection(struct sc_api *api, int fd)
 	sc_wire_close(fd);
 }
 
-static void accept_some(struct sc_api *api)
+static void accept_some(struct sc_api *api, int listener_fd)
 {
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
-		int fd = accept4(api->listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			return;
-		add_connection(api, fd);
+		sc_server_add(api, fd);
 	}
 }
 
@@ -208,50 +205,87 @@ static struct MHD_Daemon *start(struct sc_api *api)
 				1, MHD_OPTION_END);
 }
 
-static int turn(struct sc_api *api, int library_fd, uint64_t *expired_ns)
+int sc_server_turn(struct sc_api *api, int wait_ms)
 {
 	struct pollfd fds[] = {
-		{.fd = library_fd, .events = POLLIN},
+		{.fd = api->library_fd, .events = POLLIN},
 		{.fd = sc_link_fd(&api->link), .events = POLLIN},
-		{.fd = api->listener_fd, .events = POLLIN},
+		{.fd = api->tcp_fd, .events = POLLIN},
+		{.fd = api->local_fd, .events = POLLIN},
 	};
 	MHD_UNSIGNED_LONG_LONG ms = TURN_MS;
 	uint64_t now_ns;
 	int r;
 
-	if (MHD_get_timeout(api->daemon, &ms) != MHD_YES || ms > TURN_MS)
-		ms = TURN_MS;
+	if (MHD_get_timeout(api->daemon, &ms) != MHD_YES || ms > (unsigned int)wait_ms)
+		ms = (unsigned int)wait_ms;
 	/* The library looks at a call that goes on when it runs, but does not ask to be run. */
 	if (api->has_resumed)
 		ms = 0;
 	api->has_resumed = false;
 	if (poll(fds, SC_ARRAY_SIZE(fds), (int)ms) < 0 && errno != EINTR)
 		return -errno;
-	if (fds[2].revents)
-		accept_some(api);
+	for (int i = 2; i < 4; i++)
+		if (fds[i].revents)
+			accept_some(api, fds[i].fd);
 	if (MHD_run(api->daemon) != MHD_YES)
 		return -EIO;
 	r = sc_asks_pump(api);
 	now_ns = sc_mono_ns();
-	if (now_ns - *expired_ns > SC_NS_PER_S) {
+	if (now_ns - api->looked_ns > SC_NS_PER_S) {
 		sc_wire_expire(now_ns);
 		sc_streams_wake(api, false);
-		*expired_ns = now_ns;
+		sc_denials_tell(api);
+		api->looked_ns = now_ns;
 	}
 	return r;
 }
 
-int sc_server_run(struct sc_api *api)
+/* The TCP socket came, or there is none. */
+static void take_listener(struct sc_api *api, void *owner, json_t *reply, int *fd)
+{
+	const char *listen = json_string_value(json_object_get(reply, "listen"));
+
+	(void)owner;
+	if (sc_reply_exit(reply) != SC_EXIT_DONE || *fd < 0)
+		return;
+	sc_close(&api->tcp_fd);
+	api->tcp_fd = SC_TAKE_FD(*fd);
+	sc_strcopy(api->listen, sizeof(api->listen), listen ? listen : "");
+}
+
+void sc_server_ask_listener(struct sc_api *api)
+{
+	sc_api_ask(api, json_pack("{s:s}", "op", "listener"), take_listener, NULL);
+}
+
+void sc_api_init(struct sc_api *api)
+{
+	api->tcp_fd = api->local_fd = -1;
+	api->asks_end = &api->asks;
+	sc_denials_init(api);
+}
+
+int sc_server_open(struct sc_api *api)
 {
 	const union MHD_DaemonInfo *info;
-	uint64_t expired_ns = sc_mono_ns();
-	int r = 0;
 
+	api->looked_ns = sc_mono_ns();
 	api->daemon = start(api);
 	info = api->daemon ? MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info)
 		return -ENOMEM;
+	api->library_fd = info->epoll_fd;
+	return 0;
+}
+
+int sc_server_run(struct sc_api *api)
+{
+	int r = sc_server_open(api);
+
+	if (r == 0)
+		sc_server_ask_listener(api);
 	while (r == 0)
-		r = turn(api, info->epoll_fd, &expired_ns);
+		r = sc_server_turn(api, TURN_MS);
 	return r < 0 ? r : 0;
 }
