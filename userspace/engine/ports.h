@@ -98,10 +98,14 @@ struct sc_program {
 	unsigned int user; /* never 0, as `group` */
 	unsigned int group;
 	uint64_t memory_max, files_max, tasks_max;
+	bool wants_group; /* the cgroup of the port is made anew for it, and it lives in that */
 	/* out */
 	int pid;
 	int pidfd;
-	char why[128]; /* a failure in words */
+	char why[128];  /* a failure in words */
+	bool has_group; /* else group_why says why it goes without */
+	char group_why[128];
+	char group_limits[32]; /* controllers that it can limit others with: "cpu memory pids" */
 };
 
 /* What the kernel says of a process. */
@@ -123,6 +127,14 @@ struct sc_process_port {
 	int (*reap)(void *ctx, int pidfd, int *status);
 	int (*signal)(void *ctx, int pidfd, int signo);
 	int (*facts)(void *ctx, int pid, struct sc_program_facts *out);
+	/* Whether there is such a program beside the agent's own. NULL: there is. */
+	bool (*has_program)(void *ctx, const char *name);
+	/* The cgroup that a worker may make others in: its directory, and its path as in
+	 * /proc/PID/cgroup, whether it is there or not. NULL: there can be none. */
+	const char *group_dir, *group_path;
+	/* sync, and at the end: kills what is in it and removes it, waiting up to 2 s. 0, or -errno
+	 * with something left. NULL where there can be none. */
+	int (*clear_group)(void *ctx);
 };
 
 struct sc_ports {

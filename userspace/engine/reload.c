@@ -4,9 +4,11 @@
  * swapped. A fault anywhere leaves the running set as it is.
  */
 #include "engine/components.h"
+#include "engine/listing.h"
 #include "engine/notify.h"
 #include "engine/probe_set.h"
 #include "engine/probes.h"
+#include "engine/workers.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -29,6 +31,14 @@ static bool is_on_cgroup(enum sc_action_kind kind)
 {
 	return kind == SC_ACTION_PROCESS_EXIT || kind == SC_ACTION_FREEZE ||
 	       kind == SC_ACTION_ROLLBACK || kind == SC_ACTION_REFUSE_NEW;
+}
+
+static bool can_probe(const struct sc_engine *e)
+{
+	const struct sc_process_port *port = &e->ports->processes;
+	const char *program = sc_worker_rows[SC_WORKER_PROBE].program;
+
+	return port->start && (!port->has_program || port->has_program(port->ctx, program));
 }
 
 /* Why the condition could not fire here, if it was due; "" = it could. */
@@ -57,8 +67,8 @@ static void judge_arming(const struct sc_engine *e, const struct sc_condition *c
 		snprintf(why, size, "it names no cgroup to act on; give it a scope or a target");
 		return;
 	}
-	if (sc_predicate_has_probe(c->predicate)) {
-		snprintf(why, size, "it asks a probe, and the probe worker is not built yet");
+	if (sc_predicate_has_probe(c->predicate) && !can_probe(e)) {
+		snprintf(why, size, "it asks a probe, and scram-probe is missing beside the agent");
 		return;
 	}
 	used = sc_predicate_signals(c->predicate);
@@ -361,6 +371,7 @@ int sc_engine_load(struct sc_engine *e, struct sc_str *text)
 	if (r < 0)
 		return r;
 	record_loaded(e);
+	sc_listing_begin(e);
 	warn_of_targets(e);
 	return 0;
 }

@@ -41,8 +41,19 @@ static bool covers(const char *glob, const char *path)
 	}
 }
 
+/* The agent's own: where the programs of probes run. */
+static bool is_own_group(const struct sc_engine *e, const char *path)
+{
+	const char *group = e->ports->processes.group_path;
+	size_t n = group ? strlen(group) : 0;
+
+	return group && strncmp(path, group, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
 static const char *protecting_glob(const struct sc_engine *e, const char *path)
 {
+	if (is_own_group(e, path))
+		return e->ports->processes.group_path;
 	for (size_t i = 0; i < e->config.protect.n; i++)
 		if (covers(e->config.protect.item[i], path))
 			return e->config.protect.item[i];

@@ -93,6 +93,7 @@ int sc_workers_start(struct sc_engine *e)
 
 	for (int i = 0; i < SC_WORKER_COUNT; i++)
 		sc_worker_init(e, (enum sc_worker_kind)i);
+	sc_workers_init_group(e);
 	ws->timer = (struct sc_watch){
 		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
 		.ready = on_timer,
@@ -119,6 +120,13 @@ static void retry_http(struct sc_engine *e, uint64_t now_ns)
 	(void)sc_workers_tell(e, SC_WORKER_API, event, sizeof(event) - 1);
 }
 
+static void find_wants(const struct sc_engine *e, struct sc_worker *w)
+{
+	w->is_wanted = !e->workers->is_stopping && e->ports->processes.start &&
+		       w->row->is_wanted(e);
+	w->wants_group = w->is_wanted && w->row->wants_group && w->row->wants_group(e);
+}
+
 static void find_wanted(struct sc_engine *e)
 {
 	struct sc_workers *ws = e->workers;
@@ -126,8 +134,7 @@ static void find_wanted(struct sc_engine *e)
 	if (ws->wanted_of == e->changes.conditions)
 		return;
 	for (int i = 0; i < SC_WORKER_COUNT; i++)
-		ws->worker[i].is_wanted = !ws->is_stopping && e->ports->processes.start &&
-					  ws->worker[i].row->is_wanted(e);
+		find_wants(e, &ws->worker[i]);
 	ws->wanted_of = e->changes.conditions;
 }
 
@@ -146,6 +153,7 @@ void sc_workers_look(struct sc_engine *e)
 
 		next_ns = SC_MIN(next_ns, at_ns);
 	}
+	sc_workers_look_group(e);
 	arm(ws, next_ns);
 }
 
@@ -197,6 +205,7 @@ void sc_workers_close(struct sc_engine *e)
 		sc_close(&w->segment.fd);
 		sc_worker_done(w);
 	}
+	sc_workers_close_group(e);
 	sc_close(&ws->timer.fd);
 	sc_http_listener_close(&ws->http);
 	free(ws);

@@ -30,6 +30,9 @@ struct sc_worker_row {
 	const char *name;    /* of the worker, in status and doctor */
 	const char *program; /* beside the agent's own executable; also the name of its user */
 	bool (*is_wanted)(const struct sc_engine *e);
+	/* It runs other people's programs: it is started in a cgroup where it can make theirs, which
+	 * `hello` then names as `cgroup`. NULL = never. */
+	bool (*wants_group)(const struct sc_engine *e);
 	/* Adds members to `hello`: what is asked of this worker. NULL = nothing. */
 	void (*add_hello)(struct sc_engine *e, struct sc_json *j);
 	/* It is ready, after each start: what it must know can be told. NULL = nothing. */

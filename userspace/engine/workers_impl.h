@@ -36,6 +36,14 @@ struct sc_worker_segment {
 	int fd; /* or -errno */
 };
 
+/* Removes the cgroup of programs. */
+struct sc_worker_clear {
+	struct sc_sync_job job;
+	struct sc_engine *engine;
+	bool is_due; /* there may be one */
+	int result;
+};
+
 /* What `changed` tells. */
 struct sc_worker_counters {
 	uint64_t conditions, fires, status, seq;
@@ -45,7 +53,7 @@ struct sc_worker {
 	const struct sc_worker_row *row;
 	struct sc_engine *engine;
 	enum sc_worker_state state;
-	bool is_wanted, has_user;
+	bool is_wanted, wants_group, has_user;
 	unsigned int user, group;
 	char *env[SC_WORKER_ENV_MAX]; /* NULL-ended, own memory */
 	struct sc_worker_start start;
@@ -65,8 +73,8 @@ struct sc_worker {
 	unsigned int failures; /* since it was last up for a while */
 	bool was_up;           /* since the start of the agent */
 	bool is_stopping;      /* it ends because it was asked to */
-	bool is_why_known; /* not by its exit status */
-	bool lost_told;    /* since it reads too slowly: once */
+	bool is_why_known;     /* not by its exit status */
+	bool lost_told;        /* since it reads too slowly: once */
 	struct sc_worker_counters told;
 	struct sc_program_facts facts;
 	char detail[128]; /* of its `ready` */
@@ -77,6 +85,7 @@ struct sc_workers {
 	struct sc_worker worker[SC_WORKER_COUNT];
 	struct sc_http_listener http;
 	uint64_t http_retry_ns; /* CLOCK_MONOTONIC */
+	struct sc_worker_clear clear;
 	struct sc_watch timer, jobs;
 	uint64_t armed_ns;  /* when the timer goes off; 0 = never */
 	uint64_t wanted_of; /* e->changes.conditions when is_wanted was found */
@@ -97,3 +106,16 @@ void sc_worker_init(struct sc_engine *e, enum sc_worker_kind kind);
 void sc_worker_done(struct sc_worker *w);
 /* Where the time of its state has come, goes on; returns when it must be looked at again. */
 uint64_t sc_worker_look(struct sc_worker *w, uint64_t now_ns);
+
+/* --- workers_group.c: the cgroup of those who run programs --- */
+struct sc_op_call;
+void sc_workers_init_group(struct sc_engine *e);
+/* Orders its removal where it is needed no more. */
+void sc_workers_look_group(struct sc_engine *e);
+/* Removes it now; after the sync thread's end, and that of the workers. */
+void sc_workers_close_group(struct sc_engine *e);
+/* It was started when it needed none: it has to begin anew. */
+bool sc_worker_lacks_group(const struct sc_worker *w);
+/* Adds `cgroup` and `cgroup_why`. */
+void sc_worker_add_group(const struct sc_worker *w, struct sc_json *j);
+void sc_worker_check_group(struct sc_op_call *call, const struct sc_worker *w);

@@ -169,6 +169,8 @@ static void write_hello(struct sc_worker *w, struct sc_str *out)
 	sc_json_member_u64(&j, "reply_bytes", SC_REPLY_SIZE_MAX);
 	sc_json_member_u64(&j, "memory_bytes", w->row->memory_max);
 	sc_json_object_end(&j);
+	if (w->row->wants_group)
+		sc_worker_add_group(w, &j);
 	if (w->row->add_hello)
 		w->row->add_hello(w->engine, &j);
 	sc_json_object_end(&j);
@@ -247,7 +249,9 @@ static void start(struct sc_worker *w)
 		.memory_max = w->row->memory_max,
 		.files_max = w->row->files_max,
 		.tasks_max = w->row->tasks_max,
+		.wants_group = w->wants_group,
 	};
+	w->engine->workers->clear.is_due |= w->wants_group;
 	set_state(w, SC_WORKER_STARTING);
 	sc_syncer_order(&w->engine->syncer, &w->start.job);
 }
@@ -351,7 +355,7 @@ uint64_t sc_worker_look(struct sc_worker *w, uint64_t now_ns)
 			stop(w);
 		return w->deadline_ns;
 	case SC_WORKER_UP:
-		if (w->is_wanted)
+		if (w->is_wanted && !sc_worker_lacks_group(w))
 			return look_up(w, now_ns);
 		stop(w);
 		return w->deadline_ns;

@@ -31,6 +31,25 @@ static bool is_ship_wanted(const struct sc_engine *e)
 	return url && url[0];
 }
 
+static bool has_command(const struct sc_notify_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->item[i].kind == SC_NOTIFY_COMMAND)
+			return true;
+	return false;
+}
+
+static bool runs_programs(const struct sc_engine *e)
+{
+	for (size_t i = 0; i < e->config.probe_count; i++)
+		if (e->config.probes[i].kind == SC_PROBE_EXEC)
+			return true;
+	for (size_t i = 0; e->set && i < sc_conditions_count(e->set); i++)
+		if (has_command(&sc_conditions_get(e->set, i)->spec->notify))
+			return true;
+	return has_command(&e->config.notify);
+}
+
 static bool is_probe_wanted(const struct sc_engine *e)
 {
 	return e->config.probe_count || sc_notifiers_are_wanted(e);
@@ -69,6 +88,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 	[SC_WORKER_PROBE] = {.name = "probe",
 			     .program = "scram-probe",
 			     .is_wanted = is_probe_wanted,
+			     .wants_group = runs_programs,
 			     .ops = OP(READY) | OP(PROBE_LIST) | OP(PROBE_ANSWER) | OP(SECRET) |
 				    OP(SEGMENT) | OP(NOTIFY_DONE),
 			     .env = probe_env,

@@ -171,6 +171,8 @@ void sc_doctor_workers(struct sc_op_call *call)
 		sc_doctor_add(call, "api.sock", SC_DOCTOR_YELLOW, ws->http.local_why,
 			      "remove what is in its place and restart the agent");
 	for (int i = 0; ws && i < SC_WORKER_COUNT; i++)
-		if (ws->worker[i].row)
+		if (ws->worker[i].row) {
 			check_worker(call, &ws->worker[i]);
+			sc_worker_check_group(call, &ws->worker[i]);
+		}
 }

@@ -156,3 +156,7 @@ int sc_bpf_set_tenant(struct sc_bpf *b, uint32_t slot, uint64_t cgroup_id, uint3
  * by side. Mounts bpffs on /sys/fs/bpf when it is not mounted there. 0 or -errno; then out is "".
  */
 int sc_bpf_pin_dir(const char *run_dir, char out[static SC_BPF_PIN_DIR_MAX]);
+
+#define SC_BPF_RUN_TAG_MAX 17
+/* What tells an agent of that run directory from others: empty for the default, else hex digits. */
+void sc_bpf_run_tag(const char *run_dir, char out[static SC_BPF_RUN_TAG_MAX]);

@@ -156,19 +156,26 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
+void sc_bpf_run_tag(const char *run_dir, char out[static SC_BPF_RUN_TAG_MAX])
+{
+	out[0] = '\0';
+	if (strcmp(run_dir, DEFAULT_RUN_DIR) != 0)
+		snprintf(out, SC_BPF_RUN_TAG_MAX, "%016llx",
+			 (unsigned long long)hash_text(run_dir));
+}
+
 int sc_bpf_pin_dir(const char *run_dir, char out[static SC_BPF_PIN_DIR_MAX])
 {
+	char tag[SC_BPF_RUN_TAG_MAX];
 	int err;
 
 	out[0] = '\0';
 	err = mount_bpffs();
 	if (err)
 		return err;
-	if (strcmp(run_dir, DEFAULT_RUN_DIR) == 0)
-		snprintf(out, SC_BPF_PIN_DIR_MAX, BPFFS "/scram/v%d", SC_SCHEMA);
-	else
-		snprintf(out, SC_BPF_PIN_DIR_MAX, BPFFS "/scram/%016llx/v%d",
-			 (unsigned long long)hash_text(run_dir), SC_SCHEMA);
+	sc_bpf_run_tag(run_dir, tag);
+	snprintf(out, SC_BPF_PIN_DIR_MAX, BPFFS "/scram/%s%sv%d", tag, tag[0] ? "/" : "",
+		 SC_SCHEMA);
 	return 0;
 }
 

@@ -15,13 +15,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SC_SPAWN_LINK_FD 3
+#define SC_SPAWN_LINK_FD     3
+#define SC_SPAWN_STEP_CGROUP "cgroup" /* the step of joining it */
 
 struct sc_spawn {
 	int dirfd;           /* directory of the program; AT_FDCWD works */
 	const char *program; /* its name there: need not be reachable for the user */
 	char *const *env;    /* NULL-ended, "NAME=value" */
 	int link_fd;         /* becomes descriptor 3; borrowed */
+	int procs_fd;        /* cgroup.procs of where it is to live; borrowed; 0 = where we do */
 	uid_t uid;           /* never 0 */
 	gid_t gid;           /* never 0; the only group */
 	uint64_t memory_max; /* RLIMIT_DATA */

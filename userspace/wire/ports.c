@@ -30,7 +30,7 @@ struct wire {
 	struct sc_ports ports;
 	struct sc_cgroup_fs fs;
 	int root_fd;
-	int program_dir_fd;
+	struct sc_processes_host processes;
 	char root_path[PATH_MAX];
 	struct sc_bpf *bpf;
 	struct sc_effector_host host;
@@ -347,7 +347,7 @@ static void fill_ports(struct wire *w)
 			   .set_tenant = set_tenant,
 			   .path_of = path_of},
 		.effector = sc_effector_real(&w->host),
-		.processes = sc_processes_real(&w->program_dir_fd),
+		.processes = sc_processes_real(&w->processes),
 		.settle = settle,
 		.become_fifo = become_fifo,
 		.privileges = list_privileges,
@@ -364,7 +364,7 @@ static void wire_free(struct wire *w)
 	sc_traffic_wire_close(&w->ports.traffic);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
-	sc_close(&w->program_dir_fd);
+	sc_processes_close(&w->processes);
 	if (w->fs.root_fd >= 0)
 		sc_cgroup_fs_close(&w->fs);
 	free(w);
@@ -379,7 +379,7 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	if (!w)
 		return -ENOMEM;
 	w->root_fd = w->notify.socket.fd = -1;
-	w->program_dir_fd = sc_processes_open_dir();
+	w->processes.dir_fd = -1;
 	w->fs.root_fd = -1;
 	r = find_cgroups(w, options->cgroup_root, why, size);
 	if (r == 0)
@@ -389,6 +389,7 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 		return r;
 	}
 	sc_priv_harden(&w->privileges);
+	sc_processes_open(&w->processes, w->root_fd, w->root_path, options->run_dir);
 	fill_ports(w);
 	open_notify(w, options->run_dir);
 	r = open_traffic(w, options->run_dir, why, size);
