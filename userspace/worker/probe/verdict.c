@@ -47,7 +47,8 @@ static const json_t *boolean_in(const json_t *root)
 static void read_boolean(const char *text, size_t size, struct sc_verdict *v)
 {
 	const unsigned int flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
-	json_t *root = json_loadb(text, size, flags, NULL);
+	/* The library takes a NUL for the end. */
+	json_t *root = memchr(text, '\0', size) ? NULL : json_loadb(text, size, flags, NULL);
 	const json_t *value = boolean_in(root);
 	char shown[4 * SHOWN_BYTES + 8];
 	struct sc_str s;
