@@ -170,7 +170,7 @@ int gate_socket(int cgroup_fd, int family, int type, int protocol)
 	m.to = pair[1];
 	pid = sc_helper_call(cgroup_fd, make_socket, &m);
 	cr_assert_gt(pid, 0);
-	cr_assert_eq(sc_wait_child(pid, &status, 10000), 0);
+	cr_assert_eq(sc_wait_child(pid, &status, 30000), 0);
 	fd = receive_fd(pair[0]);
 	close(pair[0]);
 	close(pair[1]);

@@ -109,7 +109,7 @@ Test(gate_life, not_a_packet_passes_while_the_gate_changes_hands)
 	gate_cut_one(web, 1, SC_GATE_DROP);
 	pid = sc_helper_call(-1, pump, s);
 	cr_assert_gt(pid, 0);
-	cr_assert_eq(sc_wait_until(is_flowing, s, 5000), 0);
+	cr_assert_eq(sc_wait_until(is_flowing, s, 30000), 0);
 	if (sc_scaled_ms(1) > 1)
 		rounds = 3;
 	for (int i = 0; i < rounds; i++) {
@@ -117,7 +117,7 @@ Test(gate_life, not_a_packet_passes_while_the_gate_changes_hands)
 		gate_open();
 	}
 	s->is_over = true;
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_expect_eq(gate_drain(out), 0);
 	cr_expect_eq(s->sent, s->refused, "%llu passed",
 		     (unsigned long long)(s->sent - s->refused));
@@ -157,7 +157,7 @@ Test(gate_life, sigkill_of_the_agent_changes_nothing)
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
 	cr_expect_not(gate_reaches(in, out));
 	cr_assert_eq(kill(pid, SIGKILL), 0);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_expect_not(gate_reaches(in, out));
 	gate_open();
 	cr_expect_eq(sc_gate_cut(kit_gate.gate, 1)->mode, SC_GATE_DROP);
@@ -344,7 +344,7 @@ static void expect_dump(const char *map, const char *want)
 		size += (size_t)n;
 	text[size] = '\0';
 	close(out[0]);
-	cr_assert_eq(sc_wait_child(pid, NULL, 10000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_expect_not_null(strstr(text, want), "%s: no %s in %.400s", map, want, text);
 }
 

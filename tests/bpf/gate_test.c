@@ -297,7 +297,7 @@ Test(gate, a_packet_socket_made_before_the_cut_sends_nothing)
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
 	gate_cut_one(web, 1, SC_GATE_DROP);
 	cr_assert_eq(write(go[1], "g", 1), 1);
-	cr_assert_eq(sc_wait_child(pid, &status, 10000), 0);
+	cr_assert_eq(sc_wait_child(pid, &status, 30000), 0);
 	cr_expect_eq(WEXITSTATUS(status), reason[0] ? 0 : EPERM, "%s", reason);
 }
 

@@ -52,15 +52,15 @@ Test(iter, populated_and_frozen_are_those_of_cgroup_events)
 	pid = sc_helper_sleep(inner);
 	cr_expect(kit_kernel(web)->flags & SC_KERNEL_POPULATED);
 	cr_assert_eq(sc_cgroup_write(web, "cgroup.freeze", "1"), 0);
-	cr_assert_eq(sc_wait_frozen(inner, true, 5000), 0);
+	cr_assert_eq(sc_wait_frozen(inner, true, 30000), 0);
 	cr_expect(kit_kernel(web)->flags & SC_KERNEL_FROZEN);
 	cr_expect(kit_kernel(inner)->flags & SC_KERNEL_FROZEN, "frozen by its ancestor");
 	cr_assert_eq(sc_cgroup_write(web, "cgroup.freeze", "0"), 0);
-	cr_assert_eq(sc_wait_frozen(inner, false, 5000), 0);
+	cr_assert_eq(sc_wait_frozen(inner, false, 30000), 0);
 	cr_expect_eq(kit_kernel(inner)->flags & SC_KERNEL_FROZEN, 0);
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
-	cr_assert_eq(sc_wait_populated(web, false, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
+	cr_assert_eq(sc_wait_populated(web, false, 30000), 0);
 	cr_expect_eq(kit_kernel(web)->flags & SC_KERNEL_POPULATED, 0);
 }
 
@@ -178,7 +178,7 @@ Test(iter, memory_and_pids_are_those_of_the_controllers)
 	cr_expect(k->flags & SC_KERNEL_MEMORY_MAX);
 	cr_expect_eq(k->mem_max_pages * 4096, 67108864);
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 }
 
 static int eat_memory(void *arg)
@@ -257,7 +257,7 @@ Test(iter, tasks_are_counted_with_their_state_and_age)
 	old = sc_helper_sleep(inner);
 	cr_assert_eq(pipe2(gate, O_CLOEXEC), 0);
 	waiter = sc_helper_call(web, vfork_and_wait, &gate[0]);
-	cr_expect_eq(sc_wait_until(has_dstate, &web, 5000), 0);
+	cr_expect_eq(sc_wait_until(has_dstate, &web, 30000), 0);
 	t = kit_tasks(web);
 	cr_expect_eq(t->processes, 3);
 	cr_expect_geq(t->oldest_start_ns, before);
@@ -268,9 +268,9 @@ Test(iter, tasks_are_counted_with_their_state_and_age)
 	cr_expect_eq(t->pass, pass);
 	cr_expect_gt(ended, 0);
 	cr_assert_eq(write(gate[1], "x", 1), 1);
-	cr_assert_eq(sc_wait_child(waiter, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(waiter, NULL, 30000), 0);
 	kill(old, SIGKILL);
-	cr_assert_eq(sc_wait_child(old, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(old, NULL, 30000), 0);
 	t = kit_tasks(web);
 	cr_expect_eq(t->processes, 0);
 	cr_expect_eq(t->dstate, 0);

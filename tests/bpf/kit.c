@@ -137,9 +137,9 @@ void kit_wait_value(const __s64 *value, __s64 want, const char *what)
 {
 	struct awaited a = {value, want};
 
-	if (sc_wait_until(has_value, &a, 3000) == -ETIMEDOUT) {
+	if (sc_wait_until(has_value, &a, 30000) == -ETIMEDOUT) {
 		pass_twice();
-		sc_wait_until(has_value, &a, 3000);
+		sc_wait_until(has_value, &a, 30000);
 	}
 	cr_assert_eq(*value, want, "%s is %lld, not %lld (%llu runs missed)", what, *value, want,
 		     (unsigned long long)sc_bpf_health(kit.bpf).programs_missed);

@@ -64,7 +64,7 @@ static int fail_below(void *arg)
 
 	if (pid == 0)
 		_exit(*(int *)arg);
-	return sc_wait_child(pid, NULL, 5000) != 0;
+	return sc_wait_child(pid, NULL, 30000) != 0;
 }
 
 /* The id map has room for twice the slots; all that is made after that is known to nobody. */

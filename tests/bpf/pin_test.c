@@ -21,7 +21,7 @@ static void open_pinned(void)
 	kit_open(&(struct sc_bpf_options){.slots = KIT_SLOTS, .pin_dir = pin_dir});
 }
 
-TestSuite(pin, .init = open_pinned, .fini = kit_fini, .timeout = 120);
+TestSuite(pin, .init = open_pinned, .fini = kit_fini, .timeout = 300);
 
 /* What `bpftool map dump pinned NAME -j` prints, parsed; the caller's. */
 static json_t *dump(const char *map)
@@ -42,7 +42,7 @@ static json_t *dump(const char *map)
 	file = fdopen(out[0], "r");
 	json = json_loadf(file, 0, NULL);
 	fclose(file);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	return json;
 }
 

@@ -370,7 +370,7 @@ Test(proc, alive_moves_with_the_process)
 	kit_move(deep, pid);
 	kit_expect_proc(b, &(struct kit_proc){.alive = 1});
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	kit_expect_proc(deep, &(struct kit_proc){.exits = 1, .kills = 1, .unexpected = 1});
 	kit_expect_proc(a, &(struct kit_proc){.forks = 1});
 	close(outside);
@@ -415,7 +415,7 @@ Test(proc, a_zombie_is_one_until_it_is_reaped)
 	pid_t pid = sc_helper_sleep(web);
 
 	kill(pid, SIGTERM);
-	cr_assert_eq(sc_wait_gone(pid, 5000), 0);
+	cr_assert_eq(sc_wait_gone(pid, 30000), 0);
 	kit_expect_proc(web, &(struct kit_proc){.forks = 1, .exits = 1, .zombies = 1});
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 	kit_expect_proc(web, &(struct kit_proc){.forks = 1, .exits = 1});
@@ -444,7 +444,7 @@ Test(proc, a_full_table_still_counts_exits)
 	cr_expect_eq(kit.view.stats->processes_full, (__u64)n - 16);
 	for (int i = 0; i < n; i++) {
 		kill(pids[i], SIGKILL);
-		cr_assert_eq(sc_wait_child(pids[i], NULL, 5000), 0);
+		cr_assert_eq(sc_wait_child(pids[i], NULL, 30000), 0);
 	}
 	cr_expect_eq(kit_counts(web)->proc_exits, n);
 	kit_wait_count(kit_counts(web), proc_alive, 0);

@@ -60,7 +60,7 @@ static void expect_agreement(int fd, int alive, int zombies)
 {
 	struct agreement a = {kit_counts(fd), alive, zombies};
 
-	if (sc_wait_until(agrees, &a, 3000))
+	if (sc_wait_until(agrees, &a, 30000))
 		kit_wait_count(a.counts, proc_zombies, zombies);
 	kit_wait_count(a.counts, proc_alive, alive);
 	cr_expect_eq(kit_tasks(fd)->processes, (__u32)alive);
@@ -80,7 +80,7 @@ static void seed_under_storm(unsigned int round)
 	/* Stopped by SIGKILL at any moment, their children are reaped by somebody else. */
 	for (unsigned int i = 0; i < SC_ARRAY_SIZE(stormers); i++) {
 		kill(stormers[i], SIGKILL);
-		cr_assert_eq(sc_wait_child(stormers[i], NULL, 10000), 0);
+		cr_assert_eq(sc_wait_child(stormers[i], NULL, 30000), 0);
 	}
 	/* Half of the sleepers and who holds the zombie; then the other half, too. */
 	expect_agreement(inner, 11, 1);
@@ -91,10 +91,10 @@ static void seed_under_storm(unsigned int round)
 	cr_expect_eq(kit.view.nodes[kit_slot(a)].flags & SC_NODE_BORN, 0);
 	for (unsigned int i = 0; i < SC_ARRAY_SIZE(sleepers); i++) {
 		kill(sleepers[i], SIGKILL);
-		cr_assert_eq(sc_wait_child(sleepers[i], NULL, 10000), 0, "round %u", round);
+		cr_assert_eq(sc_wait_child(sleepers[i], NULL, 30000), 0, "round %u", round);
 	}
 	kill(holder, SIGKILL);
-	cr_assert_eq(sc_wait_child(holder, NULL, 10000), 0);
+	cr_assert_eq(sc_wait_child(holder, NULL, 30000), 0);
 	expect_agreement(a, 0, 0);
 	sc_bpf_close(&kit.bpf);
 	close(inner);
@@ -120,7 +120,7 @@ Test(seed, the_exit_of_a_process_older_than_the_agent_counts)
 	kit_open(&(struct sc_bpf_options){.slots = KIT_SLOTS});
 	kit_expect_proc(a, &(struct kit_proc){.alive = 1});
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	kit_expect_proc(a, &(struct kit_proc){.exits = 1, .kills = 1, .unexpected = 1});
 }
 
@@ -130,7 +130,7 @@ Test(seed, a_zombie_older_than_the_agent_is_one_until_it_is_reaped)
 	pid_t pid = sc_helper_sleep(a);
 
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_gone(pid, 5000), 0);
+	cr_assert_eq(sc_wait_gone(pid, 30000), 0);
 	kit_open(&(struct sc_bpf_options){.slots = KIT_SLOTS});
 	kit_expect_proc(a, &(struct kit_proc){.zombies = 1});
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
@@ -180,7 +180,7 @@ Test(seed, a_process_that_no_tracepoint_ended_is_taken_out_by_the_passes)
 	/* They had never been counted, so taking them out leaves one less; the real one stays. */
 	kit_expect_proc(a, &(struct kit_proc){.forks = 1, .exits = 1, .zombies = -1});
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_expect_eq(kit_counts(a)->proc_alive, -1);
 	cr_expect_eq(bpf_map_delete_elem(fd, &alive_key), -ENOENT);
 }

@@ -152,7 +152,7 @@ static void counts_both_ends(int family)
 	cr_expect_gt(client->tcp_connect_us, 0);
 	cr_expect_eq(kit_root_counts()->tcp_established, 2 * CONNECTS);
 	cr_assert_eq(write(gate[1], "x", 1), 1);
-	cr_assert_eq(sc_wait_child(pid, NULL, 10000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	kit_wait_count(client, tcp_established, 0);
 	kit_wait_count(server, tcp_established, 0);
 	kit_wait_count(kit_root_counts(), tcp_established, 0);
@@ -274,7 +274,7 @@ Test(tcp, a_connection_that_outlives_its_cgroup_leaves_the_parent_right)
 	cr_assert_eq(sc_sandbox_rmdir(&sc_box, "outer/brief"), 0);
 	cr_assert_eq(sc_bpf_recycle(kit.bpf, &slot, 1, NULL), 1);
 	cr_assert_eq(write(gate[1], "x", 1), 1);
-	cr_assert_eq(sc_wait_child(pid, NULL, 10000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	kit_wait_count(kit_counts(outer), tcp_established, 0);
 	cr_expect_eq(kit.view.counts[slot].tcp_established, 0, "a late count hit the free slot");
 	cr_expect_eq(kit.view.stats->connects_full, 0);

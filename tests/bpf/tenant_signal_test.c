@@ -154,7 +154,7 @@ Test(tenant_signal, a_kill_that_ends_the_process_counts)
 	struct sender s = {sc_helper_sleep(at.other), SIGKILL, send_kill, 1};
 
 	cr_assert_eq(kit_run(at.deep, send_all, &s), 0);
-	cr_assert_eq(sc_wait_child(s.to, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(s.to, NULL, 30000), 0);
 	expect_signals(1, "SIGKILL");
 }
 

@@ -105,8 +105,8 @@ Test(tree, hierarchies_of_v1_are_ignored)
 	cr_expect_eq(sc_bpf_health(kit.bpf).slots_used, 2);
 	kit_expect_proc(web, &(struct kit_proc){.forks = 1, .alive = 1});
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
-	cr_expect_eq(sc_wait_until(is_removed, path, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
+	cr_expect_eq(sc_wait_until(is_removed, path, 30000), 0);
 }
 
 Test(tree, a_cgroup_too_deep_counts_into_the_deepest_that_has_a_slot)
@@ -168,7 +168,7 @@ Test(tree, a_slot_is_recycled_only_when_its_cgroup_is_gone_and_empty)
 	cr_expect_eq(sc_bpf_recycle(kit.bpf, &slot, 1, &done), 0);
 	cr_expect_not(done);
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_gone(pid, 5000), 0);
+	cr_assert_eq(sc_wait_gone(pid, 30000), 0);
 	/* The directory goes although a zombie remembers it. */
 	cr_assert_eq(sc_sandbox_rmdir(&sc_box, "a"), 0);
 	cr_expect(kit.view.nodes[slot].flags & SC_NODE_GONE);
@@ -242,21 +242,21 @@ Test(tree, wakes_for_what_happens_to_a_cgroup)
 	struct woken w = {SC_WAKE_MADE, sc_cgroup_id(web)};
 	pid_t pid;
 
-	cr_expect_eq(sc_wait_until(has_woken, &w, 5000), 0, "made");
+	cr_expect_eq(sc_wait_until(has_woken, &w, 30000), 0, "made");
 	kit_run(web, exit_with, &one);
 	w.kind = SC_WAKE_EXIT;
-	cr_expect_eq(sc_wait_until(has_woken, &w, 5000), 0, "exit");
+	cr_expect_eq(sc_wait_until(has_woken, &w, 30000), 0, "exit");
 	pid = sc_helper_sleep(web);
 	kill(pid, SIGKILL);
 	w.kind = SC_WAKE_CRASH;
-	cr_expect_eq(sc_wait_until(has_woken, &w, 5000), 0, "crash");
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_expect_eq(sc_wait_until(has_woken, &w, 30000), 0, "crash");
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	kit_run(web, exit_with, &zero);
 	w.kind = SC_WAKE_EMPTY;
-	cr_expect_eq(sc_wait_until(has_woken, &w, 5000), 0, "empty");
+	cr_expect_eq(sc_wait_until(has_woken, &w, 30000), 0, "empty");
 	cr_assert_eq(sc_sandbox_rmdir(&sc_box, "web"), 0);
 	w.kind = SC_WAKE_GONE;
-	cr_expect_eq(sc_wait_until(has_woken, &w, 5000), 0, "gone");
+	cr_expect_eq(sc_wait_until(has_woken, &w, 30000), 0, "gone");
 }
 
 static int fail_many(void *arg)

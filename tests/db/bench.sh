@@ -19,7 +19,7 @@ is_waited_for() { [[ $(children_ticks) -gt $1 ]]; }
 cluster_make 400 && "$scram_bin" migrate >/dev/null || exit 1
 before=$(children_ticks)
 "$drive_bin" "$ship_bin" "$TMPDIR/bench" "$RECORDS" 0 120 >"$TMPDIR/bench.json" || exit 1
-until_true 10 is_waited_for "$before"
+until_true 60 is_waited_for "$before"
 after=$(children_ticks)
 jq -c --argjson ticks $((after - before)) --argjson hz "$TICKS" --argjson budget $BUDGET \
 	'{bench: "ship", records: .seq, seconds, per_s: .backlog_per_s, per_server_cpu_s: (.seq * $hz / $ticks | floor), budget: $budget}' \

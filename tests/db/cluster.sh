@@ -61,7 +61,7 @@ cluster_start() {
 			exec setpriv --reuid "$pg_user" --regid "$(id -gn "$pg_user")" --clear-groups -- "$pg_bin/postgres" -D "$pg/data"
 		) >>"$pg_log" 2>&1 &
 		pg_pid=$!
-		until_true 20 pg_settles || return 1
+		until_true 60 pg_settles || return 1
 		pg_answers && return 0
 	done
 	tail -n 5 "$pg_log" | sed 's/^/# /'
@@ -71,7 +71,7 @@ cluster_start() {
 cluster_stop() { # SIGNAL: TERM smart, INT fast, QUIT at once, KILL
 	kill "-${1:-INT}" "$pg_pid"
 	wait "$pg_pid" 2>/dev/null
-	until_true 20 pg_is_gone
+	until_true 60 pg_is_gone
 }
 
 cluster_signal() { # SIGNAL: to the server and all its children

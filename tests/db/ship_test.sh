@@ -74,7 +74,7 @@ server_url=$DATABASE_URL
 mkdir "$TMPDIR/cut"
 python3 "$(dirname "$0")/proxy.py" "$TMPDIR/cut/.s.PGSQL.5432" "$pg/socket/.s.PGSQL.5432" 9 >"$TMPDIR/cuts" &
 proxy_pid=$!
-until_true 10 test -S "$TMPDIR/cut/.s.PGSQL.5432"
+until_true 60 test -S "$TMPDIR/cut/.s.PGSQL.5432"
 DATABASE_URL="host=$TMPDIR/cut user=postgres dbname=scram" drive unacknowledged 3000 800 180
 check 'acknowledgements of COMMIT that are lost' wait "$drive_pid"
 kill "$proxy_pid" && wait "$proxy_pid"

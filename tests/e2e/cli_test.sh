@@ -52,7 +52,7 @@ agent_is_refused() {
 	return "$status"
 }
 session() { jq -r .session "$TMPDIR/run/state.json"; }
-until_true 5 session
+until_true 60 session
 first_session=$(session)
 refuse 'a second agent on the same directories is refused' 1 agent_is_refused
 equal 'and leaves the state file of the first alone' "$(session)" "$first_session"
@@ -64,7 +64,7 @@ refuse 'a target outside the scope is refused' 2 scram fire rehearsal --target "
 
 run_in "$work_dir/web" sleep 1000
 run_in "$work_dir/api" sleep 1000
-until_true 5 is_populated "$work_dir/api"
+until_true 60 is_populated "$work_dir/api"
 check 'a condition that is not live fires dry' scram fire rehearsal --target "$work/web" --wait "${who[@]}"
 equal 'and says so' "$(scram fires --json | jq -r '.[0] | "\(.dry_run) \(.dispatched)"')" 'true false'
 equal 'and touches nothing' "$(populated "$work_dir/web")" 1
@@ -86,7 +86,7 @@ equal 'with every stage timed' "$(scram show "$id" --json | jq '[.decided_ns, .i
 check 'signals shows the cgroups' says "$work/web" scram signals
 check 'promote makes it live' scram promote rehearsal "${who[@]}"
 run_in "$work_dir/web" sleep 1000
-until_true 5 is_populated "$work_dir/web"
+until_true 60 is_populated "$work_dir/web"
 check 'then it kills' scram fire rehearsal --target "$work/web" --wait "${who[@]}"
 equal 'really' "$(populated "$work_dir/web")" 0
 

@@ -16,10 +16,10 @@ check 'the demo keeps every promise' demo
 for signal in INT TERM KILL; do
 	setsid env -u SC_CGROUP bash scripts/demo >"$TMPDIR/out" 2>&1 &
 	pid=$!
-	until_true 20 grep -q '^3\.' "$TMPDIR/out"
+	until_true 60 grep -q '^3\.' "$TMPDIR/out"
 	kill "-$signal" -- "-$pid"
 	wait "$pid" 2>/dev/null
 	gone() { ! left "$pid"; }
-	check "nothing is left after SIG$signal" until_true 25 gone
+	check "nothing is left after SIG$signal" until_true 60 gone
 done
 tap_done

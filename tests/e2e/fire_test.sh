@@ -48,11 +48,11 @@ calm=$!
 run_in "$work_dir/dry" "$programs/forkbomb" 100 60
 run_in "$work_dir/web" "$programs/crash-looper" 60
 
-check 'a crash loop is frozen first' until_true 20 fires_are 1 crash-loop '.action == "freeze" and .outcome == "frozen"'
-check 'and killed when it stays true' until_true 20 fires_are 1 crash-loop '.action == "process-exit" and .outcome == "emptied"'
+check 'a crash loop is frozen first' until_true 60 fires_are 1 crash-loop '.action == "freeze" and .outcome == "frozen"'
+check 'and killed when it stays true' until_true 60 fires_are 1 crash-loop '.action == "process-exit" and .outcome == "emptied"'
 check 'its cgroup is empty' is_empty "$work_dir/web"
 refuse 'and not frozen any more' 1 is_frozen "$work_dir/web"
-check 'a dry-run is recorded' until_true 20 fires_are 1 rehearsed '.dry_run and (.dispatched | not)'
+check 'a dry-run is recorded' until_true 60 fires_are 1 rehearsed '.dry_run and (.dispatched | not)'
 check 'and touches nothing' is_populated "$work_dir/dry"
 check 'the bystander is alive' kill -0 "$calm"
 check 'and nobody fired at it' test "$(scram fires --json | jq --arg t "$work/calm" '[.[] | select(.target == $t)] | length')" = 0
@@ -65,7 +65,7 @@ conditions "  - id: added
     live: true
     registered_by: test"
 kill -HUP "$agent_pid"
-check 'SIGHUP loads the new file' until_true 10 says added scram list
+check 'SIGHUP loads the new file' until_true 60 says added scram list
 echo '  broken: [' >>"$config"
 kill -HUP "$agent_pid"
 check 'a bad file is refused and the running set stays' scram ping
@@ -73,7 +73,7 @@ check 'really' says added scram list
 conditions ''
 
 run_in "$work_dir/late" sleep 1000
-until_true 5 is_populated "$work_dir/late"
+until_true 60 is_populated "$work_dir/late"
 check 'a freeze by hand' scram fire hold-still --target "$work/late" --wait "${who[@]}"
 check 'freezes' is_frozen "$work_dir/late"
 count=$(scram fires --json | jq length)
@@ -89,14 +89,14 @@ check 'after SIGKILL the journal is whole or torn at its end' verified
 AT_ONCE=1
 check 'a successor becomes ready' agent_start
 thawed() { ! is_frozen "$work_dir/late"; }
-check 'it thaws what was left frozen' until_true 10 thawed
+check 'it thaws what was left frozen' until_true 60 thawed
 check 'the frozen process lives' is_populated "$work_dir/late"
 check 'no fire is lost or fired twice' test "$(scram fires --json | jq length)" -eq "$count"
 check 'the bystander still lives' kill -0 "$calm"
 
 check 'another freeze' scram fire hold-still --target "$work/late" --wait "${who[@]}"
 check 'is undone by release' scram release "$work/late" "${who[@]}"
-check 'thawed' until_true 5 thawed
+check 'thawed' until_true 60 thawed
 check 'a third freeze' scram fire hold-still --target "$work/late" --wait "${who[@]}"
 check 'SIGTERM ends the agent well' agent_stop TERM
 check 'and thaws' thawed

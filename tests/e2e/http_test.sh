@@ -38,7 +38,7 @@ api_start() { # the agent, with or without SCRAM_API_TOKEN as the caller sets it
 	run_in "$SC_CGROUP_DIR/agent" "$scram_bin" run --config "$config" --cgroup-root "$work_dir" \
 		--run-dir "$TMPDIR/run" --state-dir "$TMPDIR/state" --http "127.0.0.1:$port"
 	agent_pid=$!
-	until_true 15 scram status && until_true 10 curl -fsS -m 2 "$url/v1/health"
+	until_true 60 scram status && until_true 60 curl -fsS -m 2 "$url/v1/health"
 }
 
 # is STATUS METHOD PATH [CURL ARGUMENT...]: the answer has the status; its body is in $out.
@@ -66,7 +66,7 @@ is_thawed() { ! is_frozen "$1"; }
 victim() { # NAME
 	mkdir -p "$work_dir/$1"
 	run_in "$work_dir/$1" sleep 1000
-	until_true 10 is_populated "$work_dir/$1"
+	until_true 60 is_populated "$work_dir/$1"
 }
 
 export SCRAM_API_TOKEN=$token
@@ -120,15 +120,15 @@ frozen=$(jq -r .fire_id "$out")
 check "the same key again: the same fire" both post 200 /v1/fire "$(fire hold-still "$(at one)")" -H 'Idempotency-Key: first' -- ".fire_id == \"$frozen\""
 check "the same key for something else" post 422 /v1/fire "$(fire kill "$(at one)")" -H 'Idempotency-Key: first'
 check "one fire, not two" fires_are 1 hold-still true
-check "it is frozen" until_true 5 is_frozen "$work_dir/one"
+check "it is frozen" until_true 60 is_frozen "$work_dir/one"
 check "a fire is shown" both is 200 GET "/v1/fires/$frozen" -- '.fired_by == "tester" and .principal == "token:api" and .two_person_status == "not-required"'
 check "release needs the token" is 401 POST "/v1/fires/$frozen/release"
 check "and thaws" post 200 "/v1/fires/$frozen/release" '{"operator":"tester"}'
-check "it is thawed" until_true 5 is_thawed "$work_dir/one"
+check "it is thawed" until_true 60 is_thawed "$work_dir/one"
 check "no such fire to release" post 404 "/v1/fires/00000000-0000-4000-8000-000000000000/release" '{"operator":"tester"}'
 check "a path is no fire" post 404 "/v1/fires/$(printf %s "$work/one" | sed 's,/,%2F,g')/release" '{"operator":"tester"}'
 check "a kill kills" both post 200 /v1/fire "$(fire kill "$(at one)")" -- '.dispatched'
-check "it is empty" until_true 5 is_empty "$work_dir/one"
+check "it is empty" until_true 60 is_empty "$work_dir/one"
 check "nobody may hold the link by waiting" post 422 /v1/fire "$(fire kill "$(at one),\"wait\":true")"
 check "fires are told newest first" both is 200 GET /v1/fires -- '.[0].condition_id == "kill" and .[-1].condition_id == "rehearsed"'
 check "without evidence" that 'all(has("state_snapshot") | not)'
@@ -174,11 +174,11 @@ victim two
 check "the command line lists over HTTP" says '^rehearsed ' there list
 check "and by SCRAM_BASE_URL" says '^rehearsed ' env SCRAM_BASE_URL="$url" "$scram_bin" list
 check "it fires" there fire hold-still --target "$work/two" --reason test --operator tester
-check "it is frozen" until_true 5 is_frozen "$work_dir/two"
+check "it is frozen" until_true 60 is_frozen "$work_dir/two"
 frozen=$(there fires --limit 1 --json | jq -r '.[0].id')
 check "it shows" says '^action *freeze' there show "$frozen"
 check "it releases" there release "$frozen" --operator tester
-check "it is thawed" until_true 5 is_thawed "$work_dir/two"
+check "it is thawed" until_true 60 is_thawed "$work_dir/two"
 refuse "an HTTP error is 1" 1 there fire nothing --reason test --operator tester
 refuse "a wrong token too" 1 env SCRAM_API_TOKEN=other "$scram_bin" fire kill --reason test --operator tester --base-url "$url"
 refuse "nobody there too" 1 scram list --base-url http://127.0.0.1:1
@@ -191,7 +191,7 @@ check "slow and many connections, the stream" python3 "$here/../harness/http_dri
 
 # what it tells of itself
 check "the page loads nothing from elsewhere" says "default-src 'none'" curl -sS -D - -o /dev/null "$url/"
-check "metrics end as they must" until_true 5 says '^# EOF$' curl -sS "$url/metrics"
+check "metrics end as they must" until_true 60 says '^# EOF$' curl -sS "$url/metrics"
 check "and count the fires by stage" says '^scram_fire_stage_seconds_count{stage="total"} [1-9]' curl -sS "$url/metrics"
 check "every example of the description is accepted" python3 "$here/../harness/http_examples.py" "$url" "$token"
 

@@ -34,8 +34,8 @@ agent_launch() { # ARGUMENT...
 # Launches and waits until the agent is ready and, unless AT_ONCE is set, past its start-up grace.
 agent_start() {
 	agent_launch "$@"
-	until_true 15 scram status || { sed 's/^/# agent: /' "$agent_log" && return 1; }
-	[[ -n ${AT_ONCE-} ]] || until_true 10 past_grace
+	until_true 60 scram status || { sed 's/^/# agent: /' "$agent_log" && return 1; }
+	[[ -n ${AT_ONCE-} ]] || until_true 60 past_grace
 }
 
 past_grace() { scram status --json | jq -e '.uptime_s > 2'; }

@@ -13,7 +13,7 @@
 
 /* Longer than the longest wait of any verb. */
 #define CLI_MS         130000
-#define FIRES_MS       20000
+#define FIRES_MS       60000
 #define LINE_WORDS_MAX 24
 
 static char *read_all(int fd)

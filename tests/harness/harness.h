@@ -18,7 +18,7 @@
  *		dirfd = sc_sandbox_mkdir(&box, "web");
  *		cr_assert_gt(sc_helper_sleep(dirfd), 0);
  *		...
- *		cr_assert_eq(sc_wait_populated(dirfd, false, 1000), 0);
+ *		cr_assert_eq(sc_wait_populated(dirfd, false, 30000), 0);
  *		sc_sandbox_close(&box);
  *	}
  */

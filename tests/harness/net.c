@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define IP_MS   10000
-#define LINK_MS 10000
+#define IP_MS   30000
+#define LINK_MS 30000
 
 /* One link: both ends, and the number that its addresses have in common. */
 static const struct link {

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 
 #define CONFIG_NAME "scram.yaml"
-#define READY_MS    15000
-#define STOP_MS     15000
+#define READY_MS    60000
+#define STOP_MS     60000
 
 static const char *const NO_ARGS[] = {NULL};
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #define SANDBOXES_MAX 64
-#define RMDIR_MS      5000
+#define RMDIR_MS      30000
 
 /*
  * The mount point of cgroup2, from /proc/self/mountinfo (proc(5)): ID PARENT DEV ROOT POINT OPTIONS

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-TestSuite(action_cgroup, .init = sc_box_init, .fini = sc_box_fini, .timeout = 30);
+TestSuite(action_cgroup, .init = sc_box_init, .fini = sc_box_fini, .timeout = 300);
 
 Test(action_cgroup, hostile_names_survive_the_way_from_id_to_path_and_back)
 {

@@ -143,7 +143,7 @@ int sc_dstate_begin(struct sc_dstate *d, int cgroup_fd)
 	if (poll(&fault, 1, 5000) != 1)
 		return -ETIMEDOUT;
 	d->pid = sc_helper_call(cgroup_fd, write_to_the_pipe, d);
-	return d->pid < 0 ? d->pid : sc_wait_until(is_in_dstate, d, 5000);
+	return d->pid < 0 ? d->pid : sc_wait_until(is_in_dstate, d, 30000);
 }
 
 void sc_dstate_end(struct sc_dstate *d)

@@ -12,7 +12,7 @@
 
 #define MS 1000000ULL
 
-TestSuite(action_freeze, .init = sc_box_init, .fini = sc_box_fini, .timeout = 60);
+TestSuite(action_freeze, .init = sc_box_init, .fini = sc_box_fini, .timeout = 300);
 
 static struct sc_action_request request_for(int cgroup_fd)
 {
@@ -64,7 +64,7 @@ Test(action_freeze, stops_every_process_and_lets_it_go_on)
 	sc_helper_call(inner, count_up, (void *)turns);
 	for (int i = 0; i < 50; i++)
 		sc_helper_sleep(web);
-	cr_assert_eq(sc_wait_until(has_moved, (void *)turns, 2000), 0);
+	cr_assert_eq(sc_wait_until(has_moved, (void *)turns, 30000), 0);
 	cr_assert_eq(sc_live_act(&run, &request), 0);
 	expect(&run, SC_ACTION_OUTCOME_FROZEN);
 	cr_assert(run.has_frozen);
@@ -73,7 +73,7 @@ Test(action_freeze, stops_every_process_and_lets_it_go_on)
 	cr_assert_eq(sc_wait_until(has_moved, (void *)turns, 100), -ETIMEDOUT);
 	cr_assert_eq(sc_live_release(&run, &request), 0);
 	expect(&run, SC_ACTION_OUTCOME_THAWED);
-	cr_assert_eq(sc_wait_until(has_moved, (void *)turns, 2000), 0);
+	cr_assert_eq(sc_wait_until(has_moved, (void *)turns, 30000), 0);
 	cr_assert_eq(sc_cgroup_count(web), 50);
 }
 
@@ -85,7 +85,7 @@ Test(action_freeze, what_another_hand_froze_stays_frozen)
 
 	sc_helper_sleep(web);
 	cr_assert_eq(sc_cgroup_write(web, "cgroup.freeze", "1"), 0);
-	cr_assert_eq(sc_wait_frozen(web, true, 2000), 0);
+	cr_assert_eq(sc_wait_frozen(web, true, 30000), 0);
 	cr_assert_eq(sc_live_act(&run, &request), 0);
 	expect(&run, SC_ACTION_OUTCOME_FROZEN);
 	cr_assert_not(run.has_frozen);
@@ -138,7 +138,7 @@ Test(action_freeze, ladder_of_freeze_then_kill_leaves_the_cgroup_usable)
 		web, count_up,
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	cr_assert_gt(pid, 0);
-	cr_assert_eq(sc_wait_frozen(web, false, 1000), 0);
+	cr_assert_eq(sc_wait_frozen(web, false, 30000), 0);
 	cr_assert(sc_live_is_alive(pid));
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-TestSuite(action_guard, .init = sc_box_init, .fini = sc_box_fini, .timeout = 60);
+TestSuite(action_guard, .init = sc_box_init, .fini = sc_box_fini, .timeout = 300);
 
 static uint64_t root_id(void)
 {
@@ -50,7 +50,7 @@ Test(action_guard, only_who_is_inside_now_is_signalled)
 	char text[16];
 
 	kill(dead, SIGKILL);
-	cr_assert_eq(sc_wait_child(dead, NULL, 2000), 0);
+	cr_assert_eq(sc_wait_child(dead, NULL, 30000), 0);
 	cr_assert_eq(eff.ops->signal_members(eff.ctx, web, pids, 3, 0), 1, "in alone");
 	cr_assert_eq(eff.ops->signal_members(eff.ctx, beside, pids, 3, 0), 1, "out alone");
 	snprintf(text, sizeof(text), "%d", in);
@@ -92,7 +92,7 @@ Test(action_guard, own_cgroup_and_every_ancestor_are_refused)
 	pid_t pid;
 
 	pid = sc_helper_call(inner, prepare_above, ids);
-	cr_assert_eq(sc_wait_child(pid, &status, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, &status, 30000), 0);
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
 }
 
@@ -122,7 +122,7 @@ Test(action_guard, members_are_killed_by_pidfd_beside_a_write)
 	cr_assert_eq(sc_action_prepare(&run, &request, &eff), 0);
 	cr_assert_eq(run.members, 100);
 	cr_assert_eq(sc_action_kill_members(&run, &eff), 100);
-	cr_assert_eq(sc_wait_populated(web, false, 5000), 0);
+	cr_assert_eq(sc_wait_populated(web, false, 30000), 0);
 	cr_assert_eq(sc_action_kill_members(&run, &eff), 0);
 	sc_live_drive(&run, false);
 	cr_assert_eq(run.outcome, SC_ACTION_OUTCOME_EMPTIED, "%s", run.text);
@@ -161,14 +161,14 @@ Test(action_guard, rekill_goes_on_until_released_and_only_for_that_id)
 		struct sc_action_run run = {0};
 		bool populated;
 
-		cr_assert_eq(sc_wait_populated(web, true, 2000), 0);
+		cr_assert_eq(sc_wait_populated(web, true, 30000), 0);
 		populated = sc_cgroup_key(web, "cgroup.events", "populated") == 1;
 		if (sc_standing_judge(&standing, true, populated, sc_mono_ns()) == SC_STANDING_KILL)
 			cr_assert_eq(sc_live_act(&run, &request), 0);
 	}
 	cr_assert(sc_live_is_alive(pid), "the supervisor is outside");
 	standing.is_released = true;
-	cr_assert_eq(sc_wait_populated(web, true, 2000), 0);
+	cr_assert_eq(sc_wait_populated(web, true, 30000), 0);
 	cr_assert_eq(sc_standing_judge(&standing, true, true, sc_mono_ns()), SC_STANDING_END);
 	kill(pid, SIGKILL);
 }

@@ -15,7 +15,7 @@
 
 #define MS 1000000ULL
 
-TestSuite(action_kill, .init = sc_box_init, .fini = sc_box_fini, .timeout = 120);
+TestSuite(action_kill, .init = sc_box_init, .fini = sc_box_fini, .timeout = 300);
 
 static struct sc_action_request request_for(int cgroup_fd)
 {
@@ -98,7 +98,7 @@ Test(action_kill, frozen_target_dies_without_thaw_and_is_thawed_after_when_ours)
 
 		sc_helper_sleep(web);
 		cr_assert_eq(sc_cgroup_write(web, "cgroup.freeze", "1"), 0);
-		cr_assert_eq(sc_wait_frozen(web, true, 2000), 0);
+		cr_assert_eq(sc_wait_frozen(web, true, 30000), 0);
 		request = request_for(web);
 		request.thaws_after = ours;
 		cr_assert_eq(sc_live_act(&run, &request), 0);
@@ -140,7 +140,7 @@ Test(action_kill, threaded_target_dies_through_its_domain_inside_the_scope_only)
 
 	cr_assert_eq(sc_cgroup_write(inner, "cgroup.type", "threaded"), 0);
 	pid = sc_helper_call(web, move_to_threads, &inner);
-	cr_assert_eq(sc_wait_until(has_thread, &inner, 2000), 0);
+	cr_assert_eq(sc_wait_until(has_thread, &inner, 30000), 0);
 
 	request = request_for(inner);
 	request.scope_root_id = request.cgroup_id;
@@ -268,7 +268,7 @@ Test(action_kill, process_in_uninterruptible_sleep_is_reported_by_name_and_state
 	cr_assert_geq(run.writes, 2);
 	cr_assert_geq(run.verified_ns - run.first_begin_ns, 350 * MS);
 	sc_dstate_end(&d);
-	cr_assert_eq(sc_wait_populated(web, false, 5000), 0);
+	cr_assert_eq(sc_wait_populated(web, false, 30000), 0);
 }
 
 static int obey(void *arg)
@@ -321,7 +321,7 @@ Test(action_kill, grace_lets_handlers_run_and_ends_in_a_kill)
 		cr_assert_eq(run.writes, obeys ? 0 : 1);
 		close(fd[1]);
 		cr_assert_eq(read(fd[0], text, 1), obeys, "the handler wrote");
-		cr_assert_eq(sc_wait_child(pid, NULL, 2000), 0);
+		cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	}
 }
 
@@ -335,7 +335,7 @@ Test(action_kill, zombies_of_a_lazy_parent_do_not_count)
 	request = request_for(web);
 	cr_assert_eq(sc_live_act(&run, &request), 0);
 	expect(&run, SC_ACTION_OUTCOME_EMPTIED);
-	cr_assert_eq(sc_wait_gone(pid, 2000), 0);
+	cr_assert_eq(sc_wait_gone(pid, 30000), 0);
 	cr_assert_eq(sc_live_state(pid), 'Z', "not reaped: this test is the lazy parent");
 
 	request = request_for(web);

@@ -57,7 +57,7 @@ static int freeze_and_orphan(void)
 }
 
 Test(cli, release_offline_thaws_after_the_agent_was_killed, .init = set_up, .fini = tear_down,
-     .timeout = 60)
+     .timeout = 300)
 {
 	const char *const release[] = {"release", target, "--offline", "--operator", "bob", NULL};
 	const char *const status[] = {"status", NULL};
@@ -79,7 +79,7 @@ Test(cli, release_offline_thaws_after_the_agent_was_killed, .init = set_up, .fin
 }
 
 Test(cli, the_next_agent_knows_of_the_release_offline, .init = set_up, .fini = tear_down,
-     .timeout = 60)
+     .timeout = 300)
 {
 	const char *const release[] = {"release", target, "--offline", "--operator", "bob", NULL};
 	int dirfd = freeze_and_orphan();
@@ -97,7 +97,7 @@ Test(cli, the_next_agent_knows_of_the_release_offline, .init = set_up, .fini = t
 }
 
 Test(cli, release_offline_of_a_vanished_cgroup_succeeds, .init = set_up, .fini = tear_down,
-     .timeout = 60)
+     .timeout = 300)
 {
 	const char *const release[] = {"release", target, "--offline", NULL};
 	int dirfd = freeze_and_orphan();
@@ -106,7 +106,7 @@ Test(cli, release_offline_of_a_vanished_cgroup_succeeds, .init = set_up, .fini =
 	cr_assert_eq(sc_rig_stop(&rig, SIGKILL, NULL), 0);
 	cr_assert_eq(sc_cgroup_write(dirfd, "cgroup.kill", "1"), 0);
 	cr_assert_eq(sc_cgroup_write(dirfd, "cgroup.freeze", "0"), 0);
-	cr_assert_eq(sc_wait_populated(dirfd, false, 5000), 0);
+	cr_assert_eq(sc_wait_populated(dirfd, false, 30000), 0);
 	cr_assert_eq(sc_sandbox_rmdir(&rig.box, "work/db"), 0);
 	/* Another one under the same name is another target: it must stay as it is. */
 	again = sc_sandbox_mkdir(&rig.box, "work/db");

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
-TestSuite(engine_change, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(engine_change, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 #define CROWD(more)                                                                       \
 	"  - {id: crowd, scope: \"@ROOT@/*\", when: \"proc.alive >= 2\", action: {kind: " \
@@ -177,7 +177,7 @@ Test(engine_change, what_a_dry_run_latched_fires_for_real_once_it_is_promoted)
 	sc_kit_wait("crowd", "state", "dry-run", 1);
 	cr_assert_eq(sc_rig_run(&sc_kit, "promote crowd --operator tester"), 0);
 	sc_kit_wait("crowd", "outcome", "emptied", 1);
-	cr_expect_eq(sc_wait_populated(web, false, 1000), 0);
+	cr_expect_eq(sc_wait_populated(web, false, 30000), 0);
 }
 
 /* Registers one condition from a file; the exit status, and what it says must contain text. */

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
-TestSuite(engine_detect, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(engine_detect, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 #define KILL "action: {kind: process-exit}, auto_fire: true, live: true"
 
@@ -32,7 +32,7 @@ Test(engine_detect, crash_loop_is_killed_and_its_neighbour_is_untouched)
 	looper = sc_kit_program(web, "crash-looper", args);
 	sc_kit_wait("crash-loop", "outcome", "emptied", 1);
 	cr_expect_eq(sc_wait_child(looper, NULL, SC_KIT_EVENT_MS), 0);
-	cr_expect_eq(sc_wait_populated(web, false, 1000), 0);
+	cr_expect_eq(sc_wait_populated(web, false, 30000), 0);
 	sc_kit_expect_untouched(bystander, calm);
 	fire = sc_kit_get("crash-loop", NULL, NULL, 0);
 	cr_expect_str_eq(sc_kit_text(fire, "target"), sc_kit_path("web"));
@@ -178,7 +178,7 @@ Test(engine_detect, condition_fires_again_after_it_cleared_and_cooled)
 		sc_kit_joiner(web);
 		sc_kit_joiner(web);
 		sc_kit_wait("crowd", "outcome", "emptied", n);
-		cr_expect_eq(sc_wait_populated(web, false, 1000), 0);
+		cr_expect_eq(sc_wait_populated(web, false, 30000), 0);
 		sc_kit_wait_state("crowd", "web", "clear");
 	}
 }
@@ -246,7 +246,7 @@ Test(engine_detect, cgroup_made_while_it_runs_is_a_target_from_its_first_crash_o
 	sc_kit_crash(late, 3);
 	sc_kit_sleeper(late);
 	sc_kit_wait("crash-loop", "outcome", "emptied", 1);
-	cr_expect_eq(sc_wait_populated(late, false, 1000), 0);
+	cr_expect_eq(sc_wait_populated(late, false, 30000), 0);
 }
 
 Test(engine_detect, aggregate_over_many_acts_on_its_one_target)
@@ -265,7 +265,7 @@ Test(engine_detect, aggregate_over_many_acts_on_its_one_target)
 	cr_expect_eq(sc_kit_count("wide", NULL, NULL), 0);
 	sc_kit_crash(two, 1);
 	sc_kit_wait("wide", "outcome", "emptied", 1);
-	cr_expect_eq(sc_wait_populated(gate, false, 1000), 0);
+	cr_expect_eq(sc_wait_populated(gate, false, 30000), 0);
 	sc_kit_expect_untouched(in_one, one);
 	sc_kit_expect_untouched(in_two, two);
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(engine_guard, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(engine_guard, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 #define SICK "increase(proc.crashes[60s]) >= 1"
 #define AUTO(id, when, more)                                                                       \

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(engine_manual, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(engine_manual, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 /* As many as may stand at one time: in engine/core.h, SC_ACTIVE_MAX less SC_ACTIVE_RESERVED. */
 #define STANDING_MAX 56
@@ -33,7 +33,7 @@ Test(engine_manual, fire_kills_and_says_so)
 	cr_expect_eq(sc_kit_fire("kill", "web", "--wait"), 0);
 	/* The outcome was verified before the answer: no waiting here. */
 	cr_expect_eq(sc_cgroup_key(web, "cgroup.events", "populated"), 0);
-	cr_expect_eq(sc_wait_child(pid, NULL, 1000), 0);
+	cr_expect_eq(sc_wait_child(pid, NULL, 30000), 0);
 	fire = sc_kit_get("kill", NULL, NULL, 0);
 	cr_expect_str_eq(sc_kit_text(fire, "state"), "verified");
 	cr_expect_str_eq(sc_kit_text(fire, "outcome"), "emptied");

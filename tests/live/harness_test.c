@@ -78,12 +78,12 @@ Test(harness, cleans_up_after_sigkill_of_the_test)
 	cr_assert_neq(seen, MAP_FAILED);
 	pid = sc_helper_call(-1, open_and_wait_to_die, seen);
 	cr_assert_gt(pid, 0);
-	cr_assert_eq(sc_wait_until(is_ready, seen, 10000), 0);
+	cr_assert_eq(sc_wait_until(is_ready, seen, 30000), 0);
 	cr_assert_eq(access(seen->box.dir, F_OK), 0);
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
-	cr_expect_eq(sc_wait_until(nothing_left, seen, 20000), 0, "left: %s", seen->box.dir);
-	cr_expect_eq(sc_wait_gone(seen->helper, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
+	cr_expect_eq(sc_wait_until(nothing_left, seen, 30000), 0, "left: %s", seen->box.dir);
+	cr_expect_eq(sc_wait_gone(seen->helper, 30000), 0);
 }
 
 Test(harness, close_kills_and_removes_and_may_be_done_twice)
@@ -98,12 +98,12 @@ Test(harness, close_kills_and_removes_and_may_be_done_twice)
 	cr_assert_geq(fd, 0);
 	pid = sc_helper_sleep(fd);
 	cr_assert_gt(pid, 0);
-	cr_expect_eq(sc_wait_populated(fd, true, 1000), 0);
+	cr_expect_eq(sc_wait_populated(fd, true, 30000), 0);
 	sc_sandbox_close(&box);
 	sc_sandbox_close(&box);
 	cr_expect_neq(access(box.dir, F_OK), 0);
 	cr_expect_neq(access(box.tmp, F_OK), 0);
-	cr_expect_eq(sc_wait_child(pid, NULL, 1000), 0);
+	cr_expect_eq(sc_wait_child(pid, NULL, 30000), 0);
 }
 
 Test(harness, helper_is_born_inside_its_cgroup, .init = sc_box_init, .fini = sc_box_fini)
@@ -138,12 +138,12 @@ Test(harness, waits_end_on_the_event_and_at_the_deadline, .init = sc_box_init, .
 	cr_expect_eq(sc_wait_frozen(fd, true, 20), -ETIMEDOUT);
 	cr_expect_eq(sc_wait_gone(pid, 20), -ETIMEDOUT);
 	cr_expect_eq(sc_cgroup_write(fd, "cgroup.freeze", "1"), 0);
-	cr_expect_eq(sc_wait_frozen(fd, true, 2000), 0);
+	cr_expect_eq(sc_wait_frozen(fd, true, 30000), 0);
 	cr_expect_eq(sc_cgroup_write(fd, "cgroup.freeze", "0"), 0);
-	cr_expect_eq(sc_wait_frozen(fd, false, 2000), 0);
+	cr_expect_eq(sc_wait_frozen(fd, false, 30000), 0);
 	cr_expect_eq(sc_cgroup_write(fd, "cgroup.kill", "1"), 0);
-	cr_expect_eq(sc_wait_populated(fd, false, 2000), 0);
-	cr_expect_eq(sc_wait_child(pid, &status, 2000), 0);
+	cr_expect_eq(sc_wait_populated(fd, false, 30000), 0);
+	cr_expect_eq(sc_wait_child(pid, &status, 30000), 0);
 	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	cr_expect_eq(sc_sandbox_rmdir(&sc_box, "web"), 0);
 	cr_expect_eq(sc_wait_populated(fd, false, 20), 0);
@@ -158,7 +158,7 @@ Test(harness, a_forked_copy_does_not_close_the_sandbox, .init = sc_box_init, .fi
 		sc_sandbox_close(&sc_box);
 		_exit(0);
 	}
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_expect_eq(access(sc_box.dir, F_OK), 0);
 }
 
@@ -184,7 +184,7 @@ Test(harness, network_namespace_has_only_its_loopback)
 
 	sc_need_root();
 	pid = sc_helper_call(-1, count_interfaces, NULL);
-	cr_assert_eq(sc_wait_child(pid, &status, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, &status, 30000), 0);
 	cr_expect_lt(WEXITSTATUS(status), 100, "cannot enter a network namespace");
 	cr_expect_geq(WEXITSTATUS(status), 1);
 }
@@ -197,7 +197,7 @@ Test(harness, exec_gives_status_and_output, .init = sc_box_init, .fini = sc_box_
 	int status = 0;
 	pid_t pid = sc_helper_exec(sc_box.dirfd, argv, out, -1);
 
-	cr_assert_eq(sc_wait_child(pid, &status, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, &status, 30000), 0);
 	cr_expect_eq(WEXITSTATUS(status), 7);
 	cr_assert_eq(pread(out, text, sizeof(text) - 1, 0), 4);
 	cr_expect_str_eq(text, "out\n");

@@ -11,7 +11,7 @@
 #define SC_NFTK_TABLE "scram_nft_test"
 /* What is dropped is waited for so long; what is refused comes at once, or the test fails late. */
 #define SC_NFTK_HELD_MS 100
-#define SC_NFTK_OPEN_MS 5000
+#define SC_NFTK_OPEN_MS 30000
 
 /* CUT is level 2 of the hierarchy, INNER is below it, OTHER beside it. */
 enum sc_nftk_place {
@@ -33,7 +33,7 @@ struct sc_nftk {
 };
 extern struct sc_nftk sc_nftk;
 
-/* For TestSuite(NAME, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 120). */
+/* For TestSuite(NAME, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 300). */
 void sc_nftk_init(void);
 void sc_nftk_fini(void);
 /* The peers, for tests that send packets. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-TestSuite(nft_packet, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 120);
+TestSuite(nft_packet, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 300);
 
 /* A bystander's traffic, next door and to the world. */
 static void expect_bystander_untouched(void)

@@ -15,7 +15,7 @@
 
 #define ROUNDS 1000
 
-TestSuite(nft, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 120);
+TestSuite(nft, .init = sc_nftk_init, .fini = sc_nftk_fini, .timeout = 300);
 
 Test(nft, opening_leaves_no_trace)
 {

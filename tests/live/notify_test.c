@@ -23,7 +23,7 @@
 
 #define PASSPIDFD 76 /* SO_PASSPIDFD */
 
-TestSuite(notify, .init = sc_box_init, .fini = sc_box_fini, .timeout = 30);
+TestSuite(notify, .init = sc_box_init, .fini = sc_box_fini, .timeout = 300);
 
 static struct sc_cgroup_fs fs;
 static struct sc_notify notify;
@@ -95,7 +95,7 @@ static uint64_t receive_one(void)
 static void kill_and_reap(pid_t pid)
 {
 	kill(pid, SIGKILL);
-	cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 }
 
 Test(notify, living_sender_is_told_by_its_cgroup)
@@ -134,7 +134,7 @@ Test(notify, sender_that_is_gone_is_told_by_its_end_or_not_at_all)
 
 		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_and_end, "hello");
-		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+		cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 		got = receive_one();
 		cr_expect_eq(got, notify.has_pidfd ? sc_cgroup_id(web) : 0, "way %d", way);
 		close_socket();
@@ -175,9 +175,9 @@ Test(notify, heir_of_a_process_number_is_not_taken_for_the_sender)
 
 		open_socket((enum way)way);
 		pid = sc_helper_call(web, send_and_end, "hello");
-		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+		cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 		later = sc_mono_ns() + 25 * SC_NS_PER_MS;
-		cr_assert_eq(sc_wait_until(has_passed, &later, 5000), 0);
+		cr_assert_eq(sc_wait_until(has_passed, &later, 30000), 0);
 		heir = born_as(pid, other);
 		cr_assert_eq(heir, pid, "%s", strerror(errno));
 		got = receive_one();
@@ -267,7 +267,7 @@ Test(notify, attached_descriptors_do_not_come_in)
 		open_socket((enum way)way);
 		before = count_open();
 		pid = sc_helper_call(web, send_descriptors, "hello");
-		cr_assert_eq(sc_wait_child(pid, NULL, 5000), 0);
+		cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 		receive_one();
 		while (sc_notify_receive(&notify, buf, sizeof(buf), &d) == 1)
 			continue;
@@ -309,9 +309,9 @@ Test(notify, what_is_over_the_allowance_of_a_cgroup_takes_no_place)
 		close_socket();
 		cr_skip_test("this kernel tells no cgroup to a socket filter");
 	}
-	cr_assert_eq(sc_wait_child(sc_helper_call(web, send_ten, "hello"), &status, 5000), 0);
+	cr_assert_eq(sc_wait_child(sc_helper_call(web, send_ten, "hello"), &status, 30000), 0);
 	cr_expect_eq(status, 0, "the sender is not told");
-	cr_assert_eq(sc_wait_child(sc_helper_call(other, send_and_end, "hello"), NULL, 5000), 0);
+	cr_assert_eq(sc_wait_child(sc_helper_call(other, send_and_end, "hello"), NULL, 30000), 0);
 	for (int i = 0; i < 3; i++)
 		cr_expect_eq(receive_one(), sc_cgroup_id(web));
 	cr_expect_eq(receive_one(), sc_cgroup_id(other));

@@ -11,10 +11,10 @@
 #include "sys/cgroup.h"
 #include "wire/traffic.h"
 
-#define PORT_ECHO    7000 /* in SC_NET_OUTSIDE: TCP and UDP */
-#define PORT_SINK    7001 /* there: UDP, unanswered */
-#define PORT_OPEN_MS 5000 /* so long what must come is waited for */
-#define PORT_HELD_MS 80   /* and what must not: an echo between namespaces takes 0.1 ms */
+#define PORT_ECHO    7000  /* in SC_NET_OUTSIDE: TCP and UDP */
+#define PORT_SINK    7001  /* there: UDP, unanswered */
+#define PORT_OPEN_MS 30000 /* so long what must come is waited for */
+#define PORT_HELD_MS 80    /* and what must not: an echo between namespaces takes 0.1 ms */
 #define PORT_FIRE    "01234567-89ab-4cde-8f01-23456789abcd"
 
 extern struct sc_traffic port;

@@ -79,7 +79,7 @@ static int make_target(const char *name, int processes)
 	cr_assert_geq(want.fd, 0);
 	for (int i = 0; i < processes; i++)
 		cr_assert_gt(sc_helper_call(-1, join_and_sleep, &want.fd), 0);
-	cr_assert_eq(sc_wait_until(has_count, &want, 5000), 0);
+	cr_assert_eq(sc_wait_until(has_count, &want, 30000), 0);
 	return want.fd;
 }
 
@@ -93,7 +93,7 @@ static bool target_is_known(void *path)
 
 static void wait_known(char *path)
 {
-	cr_assert_eq(sc_wait_until(target_is_known, path, 5000), 0);
+	cr_assert_eq(sc_wait_until(target_is_known, path, 30000), 0);
 }
 
 /* The command line in the background, so that the agent can be killed under it. */
@@ -154,7 +154,7 @@ static void kill_agent_within_a_fire(const char *condition, const char *target, 
 	cr_assert_gt(cli, 0);
 	pass_us(delay_us);
 	cr_assert_eq(sc_rig_stop(&rig, SIGKILL, NULL), 0);
-	cr_assert_eq(sc_wait_child(cli, NULL, 10000), 0);
+	cr_assert_eq(sc_wait_child(cli, NULL, 30000), 0);
 }
 
 struct settle {
@@ -185,6 +185,7 @@ Test(recover, sigkill_at_any_moment_of_a_kill_loses_no_fire_and_repeats_none)
 		char name[32], target[SC_SANDBOX_PATH_MAX + 40];
 		struct settle settle = {.target = target};
 		json_t *all, *last;
+		long delay_us_max;
 		size_t n;
 		int fd;
 
@@ -192,10 +193,12 @@ Test(recover, sigkill_at_any_moment_of_a_kill_loses_no_fire_and_repeats_none)
 		snprintf(target, sizeof(target), "%s/%s", rig.root, name);
 		fd = make_target(name, 3);
 		wait_known(target);
-		kill_agent_within_a_fire("kill", target, lrand48() % DELAY_US_MAX);
+		/* Longer each time where the host is too busy for any fire to begin in time. */
+		delay_us_max = recorded ? DELAY_US_MAX : DELAY_US_MAX * (round + 1);
+		kill_agent_within_a_fire("kill", target, lrand48() % delay_us_max);
 		cr_assert_eq(sc_rig_start(&rig, NULL), 0);
-		cr_assert_eq(sc_wait_until(is_settled, &settle, 5000), 0, "seed %ld round %d", seed,
-			     round);
+		cr_assert_eq(sc_wait_until(is_settled, &settle, 30000), 0, "seed %ld round %d",
+			     seed, round);
 		n = fires_of(target, &all, &last);
 		cr_assert_leq(n, 1, "seed %ld round %d: fired %zu times", seed, round, n);
 		if (n == 1) {
@@ -235,7 +238,7 @@ Test(recover, sigkill_at_any_moment_of_a_freeze_leaves_nothing_frozen)
 		wait_known(target);
 		kill_agent_within_a_fire("freeze", target, lrand48() % DELAY_US_MAX);
 		cr_assert_eq(sc_rig_start(&rig, NULL), 0);
-		cr_assert_eq(sc_wait_frozen(fd, false, 5000), 0, "seed %ld round %d: left frozen",
+		cr_assert_eq(sc_wait_frozen(fd, false, 30000), 0, "seed %ld round %d: left frozen",
 			     seed, round);
 		cr_assert_eq(sc_cgroup_count(fd), 2, "seed %ld round %d: a freeze killed", seed,
 			     round);
@@ -260,11 +263,11 @@ Test(recover, sigterm_thaws_what_has_no_ttl_and_keeps_what_is_within_it)
 	snprintf(line, sizeof(line), "fire hold --reason t --operator t --wait --target %s",
 		 held_path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
-	cr_assert_eq(sc_wait_frozen(free_fd, true, 1000), 0);
-	cr_assert_eq(sc_wait_frozen(held_fd, true, 1000), 0);
+	cr_assert_eq(sc_wait_frozen(free_fd, true, 30000), 0);
+	cr_assert_eq(sc_wait_frozen(held_fd, true, 30000), 0);
 
 	cr_assert_eq(sc_rig_stop(&rig, SIGTERM, NULL), 0);
-	cr_assert_eq(sc_wait_frozen(free_fd, false, 1000), 0, "no ttl: thawed on SIGTERM");
+	cr_assert_eq(sc_wait_frozen(free_fd, false, 30000), 0, "no ttl: thawed on SIGTERM");
 	cr_assert_eq(sc_cgroup_key(held_fd, "cgroup.events", "frozen"), 1, "within its ttl");
 
 	cr_assert_eq(sc_rig_start(&rig, NULL), 0);
@@ -272,7 +275,7 @@ Test(recover, sigterm_thaws_what_has_no_ttl_and_keeps_what_is_within_it)
 		     "taken up by the next start");
 	snprintf(line, sizeof(line), "release %s", held_path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
-	cr_assert_eq(sc_wait_frozen(held_fd, false, 1000), 0);
+	cr_assert_eq(sc_wait_frozen(held_fd, false, 30000), 0);
 	cr_assert_eq(sc_rig_run(&rig, line), 0, "releasing twice is harmless");
 	cr_assert_eq(sc_rig_run(&rig, "verify"), 0);
 }
@@ -290,7 +293,7 @@ Test(recover, a_freeze_within_its_ttl_survives_sigkill_and_can_be_released_with_
 	cr_assert_eq(sc_cgroup_key(fd, "cgroup.events", "frozen"), 1);
 	snprintf(line, sizeof(line), "release %s --offline", path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
-	cr_assert_eq(sc_wait_frozen(fd, false, 1000), 0);
+	cr_assert_eq(sc_wait_frozen(fd, false, 30000), 0);
 	cr_assert_eq(sc_rig_start(&rig, NULL), 0);
 	cr_assert_eq(sc_cgroup_key(fd, "cgroup.events", "frozen"), 0,
 		     "the next start must not freeze it again");
@@ -308,15 +311,15 @@ Test(recover, a_rekill_survives_sigkill_and_ends_with_its_release)
 	wait_known(path);
 	snprintf(line, sizeof(line), "fire again --reason t --operator t --wait --target %s", path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
-	cr_assert_eq(sc_wait_populated(want.fd, false, 2000), 0);
+	cr_assert_eq(sc_wait_populated(want.fd, false, 30000), 0);
 
 	cr_assert_eq(sc_rig_stop(&rig, SIGKILL, NULL), 0);
 	cr_assert_eq(sc_rig_start(&rig, NULL), 0);
 	back = sc_helper_call(-1, join_and_sleep, &want.fd);
 	cr_assert_gt(back, 0);
 	cr_assert_eq(sc_rig_wait_fires(&rig, "again", "state", "verified", 1), 0);
-	cr_assert_eq(sc_wait_child(back, &status, 5000), 0, "killed again after the restart");
-	cr_assert_eq(sc_wait_populated(want.fd, false, 5000), 0);
+	cr_assert_eq(sc_wait_child(back, &status, 30000), 0, "killed again after the restart");
+	cr_assert_eq(sc_wait_populated(want.fd, false, 30000), 0);
 
 	snprintf(line, sizeof(line), "release %s", path);
 	cr_assert_eq(sc_rig_run(&rig, line), 0);
@@ -334,7 +337,7 @@ static json_t *state_of(char *path)
 {
 	json_t *value;
 
-	cr_assert_eq(sc_wait_until(file_exists, path, 2000), 0, "%s", path);
+	cr_assert_eq(sc_wait_until(file_exists, path, 30000), 0, "%s", path);
 	value = json_load_file(path, 0, NULL);
 	cr_assert_not_null(value, "%s", path);
 	return value;
@@ -353,7 +356,7 @@ Test(recover, a_second_agent_is_refused_and_does_not_disturb_the_first)
 
 	snprintf(path, sizeof(path), "%s/state.json", rig.run_dir);
 	before = state_of(path);
-	cr_assert_eq(sc_wait_child(sc_helper_exec(-1, argv, -1, -1), &status, 10000), 0);
+	cr_assert_eq(sc_wait_child(sc_helper_exec(-1, argv, -1, -1), &status, 30000), 0);
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	cr_assert_eq(sc_rig_run(&rig, "status"), 0);
 	after = state_of(path);

@@ -49,7 +49,7 @@ static void fini(void)
 	sc_box_fini();
 }
 
-TestSuite(sockdiag, .init = init, .fini = fini, .timeout = 120);
+TestSuite(sockdiag, .init = init, .fini = fini, .timeout = 300);
 
 static void go(int cgroup_fd)
 {
@@ -324,7 +324,7 @@ Test(sockdiag, says_when_a_process_holds_more_than_fits_or_is_gone)
 	cr_assert(held.is_short);
 	cr_assert_eq(held.n, 1);
 	cr_assert_eq(kill(pid, SIGKILL), 0);
-	cr_assert_eq(sc_wait_child(pid, NULL, 2000), 0);
+	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 	cr_assert_eq(sc_held_sockets_add(&held, pid), -ESRCH);
 }
 

@@ -80,7 +80,7 @@ static void stop_at_change_of_user(pid_t spawner)
 	cr_assert_eq(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
 }
 
-Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 120)
+Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 300)
 {
 	const long options = PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
 	int go[2], status = 0;

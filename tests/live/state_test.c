@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-TestSuite(state_file, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(state_file, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 static const char components[] = "components:\n"
 				 "  shop: {cgroups: [\"@ROOT@/shop\"], breaker: {}}\n"

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-TestSuite(traffic_breaker, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120);
+TestSuite(traffic_breaker, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define FAILURES   5
 #define TRIES      3
-#define AT_ONCE_NS (200 * SC_NS_PER_MS)
+#define AT_ONCE_NS (900 * SC_NS_PER_MS)
 #define DEAD_PORT  9
 /* An address of the link that nobody has: a connection there neither comes about nor fails for a
  * good while. */

@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(traffic_interrupt, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 240);
+TestSuite(traffic_interrupt, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define ROUNDS      24
 #define RANDOM_SEED 11
-#define CLI_MS      10000
+#define CLI_MS      60000
 /* What a verb takes, from its exec to the answer, on a machine that is idle and on one that is not:
  * kills fall before, into and after the act. */
 static const unsigned int verb_ms[] = {8, 60};

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define NFT_MS        10000
+#define NFT_MS        30000
 #define NFT_WORDS_MAX 16
 #define NFT_OUT_MAX   (1024 * 1024)
 #define SEGMENT_MAX   (4 * 1024 * 1024)

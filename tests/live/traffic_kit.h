@@ -18,13 +18,13 @@
 /* So long a held packet is waited for: an echo between namespaces takes 0.1 ms. */
 #define SC_TRAFFIC_HELD_MS 60
 /* And so long one that must come. */
-#define SC_TRAFFIC_OPEN_MS 5000
+#define SC_TRAFFIC_OPEN_MS 30000
 
 extern struct sc_net sc_traffic_net;
 /* In SC_NET_OUTSIDE and outside of the supervised cgroup: echoes TCP and UDP, and has a sink. */
 extern struct sc_peer sc_traffic_world;
 
-/* For TestSuite(NAME, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120). */
+/* For TestSuite(NAME, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300). */
 void sc_traffic_init(void);
 void sc_traffic_fini(void);
 

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-TestSuite(traffic_matrix, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120);
+TestSuite(traffic_matrix, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define ACTIVATED_PORT 7002
 #define TAKEN_PORT     7004

@@ -24,7 +24,7 @@ static void tear_down(void)
 	sc_box_fini();
 }
 
-TestSuite(traffic_net, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(traffic_net, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static struct sc_peer start_in(int cgroup_fd, enum sc_net_space space)
 {
@@ -127,7 +127,7 @@ Test(traffic_net, sink_counts_volleys_shots_and_frames)
 		cr_expect_geq(handle, 0, "%s", client.word);
 		cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 1000", handle), "ok");
 		sink.want += 12;
-		cr_expect_eq(sc_wait_until(has_received, &sink, 5000), 0, "%ld of %ld received",
+		cr_expect_eq(sc_wait_until(has_received, &sink, 30000), 0, "%ld of %ld received",
 			     sink.counts.received, sink.want);
 	}
 	cr_expect_eq(sink.counts.received, sink.want);
@@ -160,7 +160,7 @@ Test(traffic_net, stream_loses_nothing)
 		long handle = sc_peer_number(&client, "open %s %s %ld 2000", protos[i], pod, port);
 
 		cr_expect_str_eq(sc_peer_tell(&client, "stream %ld 200", handle), "ok");
-		cr_expect_eq(sc_wait_until(is_settled, &s, 5000), 0, "%s: %ld sent %ld echoed",
+		cr_expect_eq(sc_wait_until(is_settled, &s, 30000), 0, "%s: %ld sent %ld echoed",
 			     protos[i], s.counts.sent, s.counts.echoed);
 		cr_expect_str_eq(sc_peer_tell(&client, "stream %ld 0", handle), "ok");
 		cr_expect_eq(s.counts.failed, 0);

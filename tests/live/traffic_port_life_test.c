@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-TestSuite(traffic_port_life, .init = port_init, .fini = port_fini, .timeout = 60);
+TestSuite(traffic_port_life, .init = port_init, .fini = port_fini, .timeout = 300);
 
 #define SHOTS 5
 

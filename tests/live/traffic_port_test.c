@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
-TestSuite(traffic_port, .init = port_init, .fini = port_fini, .timeout = 60);
+TestSuite(traffic_port, .init = port_init, .fini = port_fini, .timeout = 300);
 
 Test(traffic_port, nothing_can_be_cut_before_it_is_armed)
 {

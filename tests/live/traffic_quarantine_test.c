@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(traffic_quarantine, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120);
+TestSuite(traffic_quarantine, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define ROUNDS        50
 #define FIRST_PACKETS 500

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(traffic_survive, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 240);
+TestSuite(traffic_survive, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define KILLS       100
 #define ROUNDS      1000

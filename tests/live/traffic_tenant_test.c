@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-TestSuite(traffic_tenant, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 120);
+TestSuite(traffic_tenant, .init = sc_traffic_init, .fini = sc_traffic_fini, .timeout = 300);
 
 #define EXAMPLE_MAX 16384
 

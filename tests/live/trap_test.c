@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(trap, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 60);
+TestSuite(trap, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 #define CRASHES(id, more)                                                           \
 	"  - {id: " id ", scope: \"@ROOT@/*\", when: \"increase(proc.crashes[60s])" \

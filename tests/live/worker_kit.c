@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 /* Nobody listens there: a store that is down. */
-#define NO_STORE "postgresql://scram@127.0.0.1:1/none?connect_timeout=1"
-#define PROBE    "probes: {p: {kind: exec, command: [/bin/true], every: 3600s}}\n"
+#define NO_STORE  "postgresql://scram@127.0.0.1:1/none?connect_timeout=1"
+#define LOOKS_MAX 20
+#define LATE_US   5000
+#define PROBE     "probes: {p: {kind: exec, command: [/bin/true], every: 3600s}}\n"
 
 const char *sc_kit_free_port(void)
 {
@@ -132,10 +134,8 @@ void sc_kit_worker_wait(const char *name, const char *key, uint64_t n)
 {
 	struct wanted w = {name, key, n};
 
-	/* Twice: a hung worker is believed dead after 15 s. */
-	if (sc_wait_until(holds, &w, SC_KIT_EVENT_MS) < 0)
-		cr_assert_eq(sc_wait_until(holds, &w, 20000), 0, "%s of %s does not get to %llu",
-			     key, name, (unsigned long long)n);
+	cr_assert_eq(sc_wait_until(holds, &w, SC_KIT_EVENT_MS), 0, "%s of %s does not get to %llu",
+		     key, name, (unsigned long long)n);
 }
 
 static bool has_passed(void *arg)
@@ -152,21 +152,31 @@ static uint64_t tick_number(const char *key)
 	return n;
 }
 
+/* Returns how many of the ticks that were due within a second have been run. */
+static double share_of_ticks(double interval_ms)
+{
+	uint64_t before = tick_number("count"), begin = sc_mono_ns();
+	uint64_t end = begin + SC_NS_PER_S;
+
+	(void)sc_wait_until(has_passed, &end, 30000);
+	return (double)(tick_number("count") - before) * interval_ms /
+	       ((double)(sc_mono_ns() - begin) / 1e6);
+}
+
 void sc_kit_expect_ticks(const char *meanwhile)
 {
 	json_t *status = sc_rig_json(&sc_kit, "status");
 	double interval_ms = json_number_value(
 		json_object_get(json_object_get(status, "tick"), "interval_ms"));
-	uint64_t before = tick_number("count"), begin = sc_mono_ns();
-	uint64_t end = begin + SC_NS_PER_S, ticks;
-	double passed_ms;
+	uint64_t late_us = UINT64_MAX;
+	double share = 0;
 
 	json_decref(status);
-	(void)sc_wait_until(has_passed, &end, 5000);
-	ticks = tick_number("count") - before;
-	passed_ms = (double)(sc_mono_ns() - begin) / 1e6;
-	cr_expect_geq((double)ticks, passed_ms / interval_ms * 0.8 - 2,
-		      "%s: %llu ticks in %.0f ms, one is due every %.0f ms", meanwhile,
-		      (unsigned long long)ticks, passed_ms, interval_ms);
-	cr_expect_lt(tick_number("late_p50_us"), 5000, "%s: ticks are late", meanwhile);
+	/* A busy host may take a second away from the agent, but not all of them. */
+	for (int i = 0; i < LOOKS_MAX && (share < 0.7 || late_us >= LATE_US); i++) {
+		share = share_of_ticks(interval_ms);
+		late_us = tick_number("late_p50_us");
+	}
+	cr_expect_geq(share, 0.7, "%s: %.2f of the ticks that were due", meanwhile, share);
+	cr_expect_lt(late_us, LATE_US, "%s: ticks are late", meanwhile);
 }

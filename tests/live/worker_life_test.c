@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(worker_life, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 90);
+TestSuite(worker_life, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 static const char *const names[] = {"api", "probe", "ship"};
 
@@ -202,8 +202,9 @@ Test(worker_life, an_orderly_end_waits_for_no_stopped_worker)
 	begin = sc_mono_ns();
 	cr_assert_eq(sc_rig_stop(&sc_kit, SIGTERM, &status), 0);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	cr_expect_lt(sc_mono_ns() - begin, sc_scaled_ms(8000) * SC_NS_PER_MS);
-	cr_expect_eq(sc_wait_gone(pid, 1000), 0);
+	/* One that hangs is believed dead after 15 s. */
+	cr_expect_lt(sc_mono_ns() - begin, sc_scaled_ms(14000) * SC_NS_PER_MS);
+	cr_expect_eq(sc_wait_gone(pid, 30000), 0);
 }
 
 Test(worker_life, stopped_workers_delay_no_tick_and_are_replaced)

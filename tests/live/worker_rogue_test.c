@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
-TestSuite(worker_rogue, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 90);
+TestSuite(worker_rogue, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 /* What it says when it was ended, and which counter tells. */
 struct offence {
@@ -62,15 +62,13 @@ Test(worker_rogue, a_missing_program_is_told_and_tried_again)
 
 Test(worker_rogue, one_that_ends_at_once_is_started_less_and_less_often)
 {
-	uint64_t begin, after_ms;
+	uint64_t begin = sc_mono_ns(), after_ms;
 
 	sc_kit_start_rogue("quits");
-	sc_kit_worker_wait("ship", "restarts", 1);
-	begin = sc_mono_ns();
 	/* 0.1, 0.2, 0.4, 0.8 s lie between the first end and the fifth. */
 	sc_kit_worker_wait("ship", "restarts", 5);
 	after_ms = (sc_mono_ns() - begin) / SC_NS_PER_MS;
-	cr_expect_geq(after_ms, 1300, "five ends within %llu ms", (unsigned long long)after_ms);
+	cr_expect_geq(after_ms, 1500, "five ends within %llu ms", (unsigned long long)after_ms);
 }
 
 Test(worker_rogue, a_flood_of_requests_delays_no_tick)

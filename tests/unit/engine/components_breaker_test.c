@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-TestSuite(breaker_engine, .init = components_begin, .fini = components_end, .timeout = 30);
+TestSuite(breaker_engine, .init = components_begin, .fini = components_end, .timeout = 300);
 
 Test(breaker_engine, opens_after_five_failures_in_a_row_of_all_its_cgroups_together)
 {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-TestSuite(components, .init = components_begin, .fini = components_end, .timeout = 30);
+TestSuite(components, .init = components_begin, .fini = components_end, .timeout = 300);
 
 /* --- counts --- */
 

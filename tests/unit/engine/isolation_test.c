@@ -40,7 +40,7 @@ static void tear_down(void)
 	fake_engine_stop(&e);
 }
 
-TestSuite(isolation, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(isolation, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static int fire(const char *id, uint32_t slot, struct sc_fire *out)
 {

@@ -60,7 +60,7 @@ static void tear_down(void)
 	fake_engine_stop(&e);
 }
 
-TestSuite(ops_isolate, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(ops_isolate, .init = set_up, .fini = tear_down, .timeout = 300);
 
 /* Sends the request and runs the engine until it has answered; returns the exit status. */
 static int ask(const char *request)

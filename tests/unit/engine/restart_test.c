@@ -29,7 +29,7 @@ static void tear_down(void)
 	fake_engine_stop(&e);
 }
 
-TestSuite(restart, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(restart, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static void crash(uint32_t slot)
 {

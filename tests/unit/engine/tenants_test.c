@@ -11,7 +11,7 @@ static void tear_down(void)
 	fake_engine_stop(&e);
 }
 
-TestSuite(tenants, .fini = tear_down, .timeout = 30);
+TestSuite(tenants, .fini = tear_down, .timeout = 300);
 
 #define NEW (FAKE_TARGETS + 1) /* the first slot that nobody has */
 

@@ -21,7 +21,7 @@ static void tear_down(void)
 		fake_engine_stop(&e);
 }
 
-TestSuite(tick, .fini = tear_down, .timeout = 30);
+TestSuite(tick, .fini = tear_down, .timeout = 300);
 
 static void crash(uint32_t slot, int times)
 {

@@ -307,7 +307,7 @@ static int fill_disk(const char *dir)
 	return verdict_at(dir) == SC_VERDICT_OK ? 0 : 16;
 }
 
-Test(failure, a_full_disk_costs_no_record, .timeout = 60)
+Test(failure, a_full_disk_costs_no_record, .timeout = 300)
 {
 	_cleanup_place_ struct place p = place_new();
 	pid_t pid = fork();

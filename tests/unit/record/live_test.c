@@ -64,7 +64,7 @@ static unsigned int verify_while_written(const char *dir)
 	return looks;
 }
 
-Test(verify, never_takes_a_writer_for_damage, .timeout = 120)
+Test(verify, never_takes_a_writer_for_damage, .timeout = 300)
 {
 	unsigned int looks = 0;
 

@@ -205,7 +205,7 @@ Test(verify, tells_each_kind_of_damage)
 	}
 }
 
-Test(verify, notices_every_flipped_bit, .timeout = 120)
+Test(verify, notices_every_flipped_bit, .timeout = 300)
 {
 	_cleanup_place_ struct place p = place_new();
 	_cleanup_file_ struct file f = {0};
@@ -240,7 +240,7 @@ Test(verify, notices_every_flipped_bit, .timeout = 120)
 	cr_expect_eq(verdict_at(p.dir), SC_VERDICT_OK);
 }
 
-Test(verify, a_tail_torn_at_any_byte_is_no_attack, .timeout = 120)
+Test(verify, a_tail_torn_at_any_byte_is_no_attack, .timeout = 300)
 {
 	_cleanup_place_ struct place p = place_new();
 	_cleanup_file_ struct file f = {0};
