@@ -204,6 +204,23 @@ static void add_workers(struct sc_str *out, const json_t *workers, const json_t 
 	}
 }
 
+/* One line for all; `scram why` has a line for each. */
+static void add_probes(struct sc_str *out, const json_t *probes)
+{
+	size_t yes = 0, unknown = 0;
+	json_t *probe;
+	size_t i;
+
+	json_array_foreach (probes, i, probe) {
+		yes += sc_get_bool(probe, "answer");
+		unknown += json_is_null(json_object_get(probe, "answer"));
+	}
+	if (json_array_size(probes))
+		sc_str_addf(out, "probes      %zu: %zu yes, %zu no, %zu unknown\n",
+			    json_array_size(probes), yes, json_array_size(probes) - yes - unknown,
+			    unknown);
+}
+
 static void add_last_fire(struct sc_str *out, const json_t *fire)
 {
 	if (!json_is_object(fire))
@@ -235,6 +252,7 @@ void sc_render_status(struct sc_str *out, const json_t *reply)
 	add_store(out, json_object_get(reply, "store"));
 	add_features(out, json_object_get(reply, "features"));
 	add_workers(out, json_object_get(reply, "workers"), json_object_get(reply, "http"));
+	add_probes(out, json_object_get(reply, "probes"));
 	add_disarmed(out, json_object_get(reply, "disarmed"));
 	/* Why it is disarmed stands above already. */
 	if (sc_get_text(reply, "halt", NULL) &&

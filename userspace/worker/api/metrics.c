@@ -180,6 +180,61 @@ static void add_conditions(struct sc_str *out, const json_t *list)
 		add_each(out, list, &each[i], "condition");
 }
 
+/* Of what is unknown there is no sample: a 0 would look like an answer. */
+static void add_where_known(struct sc_str *out, const json_t *probes, const struct metric *m)
+{
+	const json_t *probe;
+	size_t i;
+
+	begin(out, m->name, "gauge", m->help);
+	json_array_foreach (probes, i, probe) {
+		const json_t *value = json_object_get(probe, m->path);
+
+		if (value && !json_is_null(value))
+			add_sample(out, m->name, "probe", text_of(probe, "name"), number_of(value));
+	}
+}
+
+static void add_unknown_runs(struct sc_str *out, const json_t *probes)
+{
+	const json_t *probe;
+	size_t i;
+
+	begin(out, "scram_probe_unknown", "counter", "Runs without an answer, by the reason.");
+	json_array_foreach (probes, i, probe) {
+		const char *reason;
+		json_t *n;
+
+		json_object_foreach (json_object_get(probe, "unknown_by"), reason, n) {
+			sc_str_add(out, "scram_probe_unknown_total{probe=\"");
+			add_label(out, text_of(probe, "name"));
+			sc_str_addf(out, "\",reason=\"%s\"} %.17g\n", reason, number_of(n));
+		}
+	}
+}
+
+static void add_probes(struct sc_str *out, const json_t *probes)
+{
+	static const struct metric where_known[] = {
+		{"scram_probe_answer", "answer", "1 for yes, 0 for no, none when unknown.", 1, false},
+		{"scram_probe_age_seconds", "age_s", "Since it was last heard of.", 1, false},
+	};
+	static const struct metric each[] = {
+		{"scram_probe_runs", "runs", "Times that it was asked.", 1, true},
+		{"scram_probe_yes", "yes", "Answers yes.", 1, true},
+		{"scram_probe_no", "no", "Answers no.", 1, true},
+		{"scram_probe_took_seconds", "took_us", "Length of the last run.", 1e-6, false},
+		{"scram_probe_took_max_seconds", "took_max_us", "Length of the longest run.", 1e-6,
+		 false},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(where_known); i++)
+		add_where_known(out, probes, &where_known[i]);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(each); i++)
+		add_each(out, probes, &each[i], "probe");
+	add_unknown_runs(out, probes);
+}
+
 static void add_own(struct sc_str *out, const struct sc_api *api)
 {
 	const struct sc_counters *c = &api->counters;
@@ -227,6 +282,7 @@ bool sc_view_metrics(struct sc_api *api, json_t *const *replies, struct sc_str *
 	add_lost(out, status);
 	add_circuits(out, status);
 	add_workers(out, status);
+	add_probes(out, json_object_get(status, "probes"));
 	add_conditions(out, json_object_get(replies[1], "conditions"));
 	sc_histograms_take(api->histograms, json_object_get(replies[2], "fires"));
 	sc_histograms_write(api->histograms, out);
