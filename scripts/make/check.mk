@@ -58,6 +58,8 @@ install: $(PROGRAMS) ## install into $(DESTDIR)$(PREFIX)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(B)/scram reference man >$(DESTDIR)$(PREFIX)/share/man/man8/scram.8
+	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	$(B)/scram reference catalog >$(DESTDIR)$(PREFIX)/lib/systemd/catalog/scram.catalog
 	$(B)/scram completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/scram
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/scram/migrations/original
 	install -m 644 migrations/*.sql $(DESTDIR)$(PREFIX)/share/scram/migrations

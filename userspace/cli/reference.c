@@ -10,6 +10,7 @@
 #include <scram/condition.h>
 #include <scram/config.h>
 #include <scram/interlock.h>
+#include <scram/messages.h>
 #include <scram/predicate.h>
 #include <scram/signal.h>
 
@@ -201,6 +202,8 @@ static const struct sc_topic topics[] = {
 	{"interlocks", "what can veto a fire", print_interlocks},
 	{"actions", "what a fire does", print_actions},
 	{"states", "the state machine of a condition", print_states},
+	{"messages", "what others are told of", sc_messages_print_reference},
+	{"catalog", "the same for journalctl -x", sc_messages_print_catalog},
 	{"man", "the manual page", sc_reference_man},
 };
 static const size_t topic_count = SC_ARRAY_SIZE(topics);

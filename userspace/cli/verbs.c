@@ -306,7 +306,8 @@ static const struct sc_verb verbs[] = {
 		.operands_max = 1,
 		.help = "print a reference page from the program's own tables",
 		.details =
-			"Without a topic the topics are listed. Pages are Markdown, except `man`.",
+			"Without a topic the topics are listed. Pages are Markdown, except `man` "
+			"and `catalog`.",
 		.kind = SC_VERB_LOCAL,
 		.run = sc_verb_reference,
 	},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/probes.h"
 
+#include "engine/notify.h"
 #include "engine/ops.h"
 #include "engine/probe_set.h"
 #include "engine/workers.h"
@@ -63,6 +64,7 @@ void sc_op_probe_list(struct sc_op_call *call)
 	for (size_t i = 0; i < e->probes->n; i++)
 		add_definition(&e->probes->probe[i], j);
 	sc_json_array_end(j);
+	sc_notifiers_add_list(call->e, j);
 }
 
 static uint64_t take_number(const struct sc_op_call *call, const char *key)

@@ -34,6 +34,7 @@ DOORS = {
     ("worker", "record/segment.h"): "a worker reads the journal for itself",
     ("worker", "record/line.h"): "likewise",
     ("worker", "scram/journal.h"): "likewise",
+    ("worker", "scram/messages.h"): "which records others are told of",
     ("worker", "scram/fire.h"): "the bounds of what a fire is asked with",
     ("worker", "record/redact.h"): "what is told or stored holds no secret",
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",

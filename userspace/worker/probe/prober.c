@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/probe/prober.h"
 
+#include "worker/probe/notify.h"
 #include "worker/probe/schedule.h"
 
 #include "base/json.h"
@@ -36,6 +37,9 @@ static void ask_list(struct sc_prober *p)
 
 	if (r < 0)
 		sc_log_error("the list of probes: %s", strerror(-r));
+	r = reply ? sc_notify_update(p->notify, json_object_get(reply, "notify")) : 0;
+	if (r < 0)
+		sc_log_error("the list of those who are told: %s", strerror(-r));
 	json_decref(reply);
 }
 
@@ -43,12 +47,15 @@ static void take_changed(struct sc_prober *p, const struct sc_link_message *m)
 {
 	json_t *root = json_loadb(m->text, m->size, JSON_REJECT_DUPLICATES, NULL);
 	uint64_t conditions = (uint64_t)json_integer_value(json_object_get(root, "conditions"));
+	uint64_t seq = (uint64_t)json_integer_value(json_object_get(root, "seq"));
 
 	json_decref(root);
-	if (conditions == p->conditions)
-		return;
-	p->conditions = conditions;
-	ask_list(p);
+	if (conditions != p->conditions) {
+		p->conditions = conditions;
+		ask_list(p);
+	}
+	/* After the list: it says who is told of what was written since. */
+	sc_notify_changed(p->notify, seq);
 }
 
 /* Takes all that has come; what is asked meanwhile may bring more. */
@@ -93,6 +100,7 @@ static int read_hello(struct sc_prober *p, const struct sc_link_message *hello)
 		sc_log_warning("programs run without a cgroup of their own: %s; what one leaves "
 			       "behind may outlive it",
 			       why ? why : "none was given");
+	p->notify = sc_notify_new(p, root);
 	json_decref(root);
 	return r;
 }
@@ -110,7 +118,7 @@ int sc_prober_init(struct sc_prober *p, struct sc_link *link, const struct sc_li
 	r = read_hello(p, hello);
 	if (r == 0)
 		p->schedule = sc_schedule_new(p);
-	if (r == 0 && !p->schedule)
+	if (r == 0 && (!p->schedule || !p->notify))
 		r = -ENOMEM;
 	if (r == 0)
 		r = sc_loop_add(&p->reactor.loop, &p->link_watch, EPOLLIN);
@@ -122,6 +130,7 @@ int sc_prober_init(struct sc_prober *p, struct sc_link *link, const struct sc_li
 void sc_prober_done(struct sc_prober *p)
 {
 	sc_schedule_free(&p->schedule);
+	sc_notify_free(&p->notify);
 	sc_execs_done(&p->execs);
 	sc_loop_remove(&p->reactor.loop, &p->link_watch);
 	sc_reactor_done(&p->reactor);

@@ -12,6 +12,7 @@
 #include "worker/probe/reactor.h"
 
 struct json_t;
+struct sc_notify;
 struct sc_schedule;
 
 /* The longest secret that is read. */
@@ -25,6 +26,7 @@ struct sc_prober {
 	char host[64];       /* the host's id, of hello */
 	uint64_t conditions; /* counter of the last `changed` that was looked at */
 	struct sc_schedule *schedule;
+	struct sc_notify *notify;
 	bool stops;
 	int link_error; /* the link is of no use any more: why */
 };

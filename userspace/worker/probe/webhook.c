@@ -62,13 +62,12 @@ void sc_webhook_sign(struct sc_webhook_head *head, const struct sc_notification 
 enum sc_delivery sc_webhook_judge(const struct sc_http_result *result, char *why, size_t size)
 {
 	long status = result->status;
+	/* What it says is of no interest, that it has taken it is. */
+	bool is_answered = result->end == SC_HTTP_ANSWERED || result->end == SC_HTTP_OVER_ANSWER;
 
 	why[0] = '\0';
-	if (result->end != SC_HTTP_ANSWERED) {
+	if (!is_answered) {
 		sc_strcopy(why, size, result->why);
-		/* What it says is of no interest, that it has taken it is. */
-		if (result->end == SC_HTTP_OVER_ANSWER)
-			return SC_DELIVERY_REFUSED;
 		return SC_DELIVERY_RETRY;
 	}
 	if (status >= STATUS_OK && status < STATUS_REDIRECT)
