@@ -54,6 +54,7 @@ struct sc_time;
 	X(CONDITION_DELETED, "condition.deleted")                                                 \
 	X(CONDITION_PROMOTED, "condition.promoted")                                               \
 	X(CONDITION_DEMOTED, "condition.demoted")                                                 \
+	X(CONDITION_LISTED, "condition.listed") /* a part of what the files define */             \
 	X(PREDICATE_ERROR, "predicate.error")                                                     \
 	X(FIRE_INTENT, "fire.intent")                                                             \
 	X(FIRE_VETOED, "fire.vetoed")                                                             \

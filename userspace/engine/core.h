@@ -53,6 +53,7 @@ struct sc_fold_breaker;
 struct sc_notifiers;
 struct sc_json;
 struct sc_probe_set;
+struct sc_listing;
 struct sc_secret;
 struct sc_store;
 struct sc_workers;
@@ -149,6 +150,7 @@ struct sc_engine {
 	struct sc_syncer syncer;
 	struct sc_workers *workers;
 	struct sc_store *store;
+	struct sc_listing *listing;
 	struct sc_notifiers *notifiers;
 	struct sc_secret *secret;
 	bool stopping;

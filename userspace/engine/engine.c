@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's life: the loop and what wakes it. */
 #include "engine/core.h"
+#include "engine/listing.h"
 #include "engine/refusals.h"
 #include "engine/workers.h"
 
@@ -125,6 +126,7 @@ static void on_tick(void *owner, uint32_t events)
 	}
 	if (e->now.mono_ns - e->last_housekeeping_ns >= SC_NS_PER_S)
 		housekeeping(e);
+	sc_listing_step(e);
 	sc_state_keep(e, false);
 }
 

@@ -2,6 +2,7 @@
 /* Coming up and going down: look at the world and say what is missing, recover, give the host back.
  * Everything is allocated here, before the loop begins. */
 #include "engine/components.h"
+#include "engine/listing.h"
 #include "engine/notify.h"
 #include "engine/probe_set.h"
 #include "engine/secret.h"
@@ -207,6 +208,8 @@ int sc_engine_start(struct sc_engine *e)
 	if (r == 0)
 		r = sc_store_open(e);
 	if (r == 0)
+		r = sc_listing_open(e);
+	if (r == 0)
 		r = sc_secret_open(e);
 	if (r == 0)
 		r = open_records(e);
@@ -273,6 +276,7 @@ void sc_engine_stop(struct sc_engine *e)
 	sc_syncer_done(&e->syncer);
 	sc_workers_close(e);
 	sc_store_close(e);
+	sc_listing_close(e);
 	sc_notifiers_close(e);
 	sc_secret_close(e);
 	sc_conditions_free(&e->set);
