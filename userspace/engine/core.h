@@ -267,6 +267,7 @@ struct sc_fire_request {
 	uint32_t condition; /* index in the running set */
 	uint32_t slot;
 	const char *outside; /* a path that is not supervised, then slot is SC_SLOT_NONE; or NULL */
+	const char *impossible; /* why it has nothing to act on: likewise; it fails. NULL = it has */
 	uint32_t rung;
 	enum sc_asker asker;
 	bool forced;

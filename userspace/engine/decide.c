@@ -107,11 +107,11 @@ static void fill_fire(struct sc_engine *e, const struct sc_fire_request *rq, str
 	sc_strcopy(fire->reason, sizeof(fire->reason), rq->reason);
 	if (rq->key)
 		sc_strcopy(fire->key, sizeof(fire->key), rq->key);
-	if (sc_action_kind_cuts(fire->action))
+	if (sc_action_kind_cuts(fire->action) && !rq->impossible)
 		name_cut(e, rq, fire);
 	if (rq->evidence)
 		sc_strcopy(fire->evidence, sizeof(fire->evidence), rq->evidence);
-	else if (!rq->outside)
+	else if (rq->slot != SC_SLOT_NONE)
 		write_evidence(e, c, rq->slot, fire);
 }
 
@@ -150,6 +150,8 @@ static void record_end(struct sc_engine *e, enum sc_record_kind kind,
 {
 	(void)sc_records_fire(e, kind, fire);
 	e->fires_total++;
+	if (rq->slot == SC_SLOT_NONE)
+		return; /* it touched no target */
 	(void)sc_conditions_fired(e->set, rq->condition, rq->slot, rq->rung, e->now.mono_ns);
 	sc_conditions_settled(e->set, rq->condition, rq->slot, e->now.mono_ns);
 	sc_engine_remember_fire(e, fire);
@@ -160,7 +162,7 @@ static bool is_worth_telling(struct sc_engine *e, const struct sc_fire_request *
 {
 	bool is_new;
 
-	if (rq->outside)
+	if (rq->slot == SC_SLOT_NONE)
 		return true;
 	if (!rq->is_breaker)
 		return sc_conditions_vetoed(e->set, rq->condition, rq->slot, reason);
@@ -331,6 +333,10 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 		sc_strcopy(fire->error, sizeof(fire->error),
 			   "the journal cannot record it; see doctor");
 		return SC_EXIT_FAILED;
+	}
+	if (rq->impossible) {
+		fire->two_person = SC_TWO_PERSON_NOT_REQUIRED; /* nobody is waited for */
+		return fail(e, rq, fire, rq->impossible);
 	}
 	if (verdict->answer == SC_ANSWER_PENDING && sc_pending_count(e) >= SC_PENDING_MAX)
 		return fail(e, rq, fire, "too many fires wait for a second person already");

@@ -152,7 +152,9 @@ static void fill_outside_facts(struct sc_engine *e, const struct sc_fire_request
 		.forced_readonly = e->forced_readonly,
 		.disarmed = e->disarmed.is_on,
 		.disarm_reason = e->disarmed.reason,
-		.protected_by = sc_engine_protected_by(e, SC_SLOT_NONE, NULL, 0),
+		.has_target = rq->impossible != NULL, /* it fails for what is missing */
+		.protected_by = rq->outside ? sc_engine_protected_by(e, SC_SLOT_NONE, NULL, 0)
+					    : NULL,
 	};
 }
 
@@ -211,7 +213,7 @@ static void fill_target_facts(struct sc_engine *e, const struct sc_fire_request 
 void sc_engine_fill_facts(struct sc_engine *e, const struct sc_fire_request *rq,
 			  struct sc_interlock_facts *facts, char *protect_buf, size_t size)
 {
-	if (rq->outside)
+	if (rq->slot == SC_SLOT_NONE)
 		fill_outside_facts(e, rq, facts);
 	else
 		fill_target_facts(e, rq, facts, protect_buf, size);

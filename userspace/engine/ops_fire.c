@@ -55,19 +55,23 @@ static bool is_of_group(const struct sc_condition_spec *spec)
 	return !spec->scope && (spec->action.tenant_id || spec->action.component);
 }
 
-/* A request by hand may name a target only where the condition leaves it open. */
-static const char *find_path(struct sc_op_call *call, uint32_t condition, const char *given)
+/* A request by hand may name a target only where the condition leaves it open. NULL: all of a
+ * group, or nothing, which is a fire that fails: somebody wanted it, and that is recorded. */
+static const char *find_path(struct sc_op_call *call, struct sc_fire_request *rq, const char *given)
 {
-	const struct sc_condition_spec *spec = sc_conditions_get(call->e->set, condition)->spec;
+	const struct sc_condition_spec *spec = sc_conditions_get(call->e->set, rq->condition)->spec;
 	const char *path = given ? given : spec->action.target;
 
-	if (!path && call->e->meta[condition].why_not[0])
-		sc_op_fail(call, SC_EXIT_FAILED, "%s", call->e->meta[condition].why_not);
-	else if (!path && !is_of_group(spec))
+	if (!path && call->e->meta[rq->condition].why_not[0])
+		rq->impossible = call->e->meta[rq->condition].why_not;
+	else if (!path && !is_of_group(spec) && spec->scope)
 		sc_op_fail(call, SC_EXIT_USAGE,
-			   "%s needs a target%s%s; name one with --target, as in /proc/PID/cgroup",
-			   spec->id, spec->scope ? " inside its scope " : "",
-			   spec->scope ? spec->scope : "");
+			   "%s needs a target inside its scope %s; name one with --target, as in "
+			   "/proc/PID/cgroup",
+			   spec->id, spec->scope);
+	else if (!path && !is_of_group(spec))
+		rq->impossible = "it needs a target, and has neither a scope nor one of its own; "
+				 "name one with --target, as in /proc/PID/cgroup";
 	else if (path && is_of_group(spec))
 		sc_op_fail(
 			call, SC_EXIT_USAGE, "%s acts on all of %s; leave --target out", spec->id,
@@ -84,9 +88,10 @@ static const char *find_path(struct sc_op_call *call, uint32_t condition, const 
 /* The target that a request by hand means; a failed call where it means none. */
 static void find_target(struct sc_op_call *call, struct sc_fire_request *rq, const char *given)
 {
-	const char *path = find_path(call, rq->condition, given);
+	const char *path = find_path(call, rq, given);
 
-	if (call->exit != SC_EXIT_DONE)
+	rq->slot = SC_SLOT_NONE;
+	if (call->exit != SC_EXIT_DONE || rq->impossible)
 		return;
 	/* Where it is judged when it fires by itself. */
 	rq->slot = path ? sc_engine_find_target(call->e, path) : call->e->ports->kernel.root_slot;

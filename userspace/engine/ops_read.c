@@ -177,11 +177,42 @@ static uint32_t named_target(struct sc_op_call *call, const char *path)
 	return slot;
 }
 
+/* At most limit targets from that slot on. Returns the slot of the next one; SC_SLOT_NONE = none. */
+static uint32_t add_page(struct sc_op_call *call, uint32_t from, uint64_t limit)
+{
+	const struct sc_targets *targets = call->e->targets;
+
+	for (uint32_t s = from; s < sc_targets_end(targets); s++) {
+		if (!sc_targets_get(targets, s))
+			continue;
+		if (limit == 0)
+			return s;
+		add_signals(call, s, false);
+		limit--;
+	}
+	return SC_SLOT_NONE;
+}
+
+/* A number that is not there is 0; one that is none fails the call. */
+static uint64_t number(struct sc_op_call *call, const char *key)
+{
+	const json_t *value = json_object_get(call->args, key);
+	json_int_t n = json_integer_value(value);
+
+	if (!value || json_is_null(value))
+		return 0;
+	if (!json_is_integer(value) || n < 0 || n > UINT32_MAX)
+		sc_op_fail(call, SC_EXIT_USAGE, "%s must be a number", key);
+	return (uint64_t)n;
+}
+
+/* Of one `target`; else of all, or `limit` of them: `next` is the `from` of those that follow. */
 void sc_op_signals(struct sc_op_call *call)
 {
 	struct sc_engine *e = call->e;
 	const char *path = sc_op_text(call, "target");
-	uint32_t slot = SC_SLOT_NONE;
+	uint64_t limit = number(call, "limit"), from = number(call, "from");
+	uint32_t slot = SC_SLOT_NONE, next = SC_SLOT_NONE;
 
 	if (path)
 		slot = named_target(call, path);
@@ -193,10 +224,14 @@ void sc_op_signals(struct sc_op_call *call)
 	sc_json_array_begin(&call->json);
 	if (path)
 		add_signals(call, slot, true);
-	for (uint32_t s = 0; !path && s < sc_targets_end(e->targets); s++)
-		if (sc_targets_get(e->targets, s))
-			add_signals(call, s, false);
+	else
+		next = add_page(call, (uint32_t)from, limit ? limit : UINT64_MAX);
 	sc_json_array_end(&call->json);
+	sc_json_key(&call->json, "next");
+	if (next == SC_SLOT_NONE)
+		sc_json_null(&call->json);
+	else
+		sc_json_u64(&call->json, next);
 }
 
 static void add_operands(struct sc_op_call *call, const struct sc_condition *c, uint32_t slot)

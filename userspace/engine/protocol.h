@@ -32,6 +32,7 @@
 /* To the api worker: what `listener` answers has changed. */
 #define SC_EVENT_LISTENER "listener"
 
+#define SC_SIGNALS_LIMIT_MAX   500 /* targets that a worker asks for at a time */
 #define SC_FIRES_LIMIT_MAX     500
 #define SC_FIRES_LIMIT_DEFAULT 50
 

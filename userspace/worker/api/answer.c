@@ -57,6 +57,8 @@ void sc_call_answer(struct sc_call *call, unsigned int status, const char *type,
 	call->status = status;
 	if (call->response && status == 401)
 		(void)MHD_add_response_header(call->response, "WWW-Authenticate", "Bearer");
+	if (call->response && call->link[0])
+		(void)MHD_add_response_header(call->response, "Link", call->link);
 	if (call->response && status == 405)
 		(void)MHD_add_response_header(call->response, "Allow", call->allow);
 	resume(call);
@@ -103,6 +105,23 @@ const char *sc_call_header(struct sc_call *call, const char *name)
 const char *sc_call_query(struct sc_call *call, const char *name)
 {
 	return MHD_lookup_connection_value(call->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool sc_call_number(struct sc_call *call, const char *name, long min, long max, long *value)
+{
+	const char *text = sc_call_query(call, name);
+	char *end;
+	long n;
+
+	if (!text)
+		return true;
+	n = strtol(text, &end, 10); /* what is too large for it is clamped by it */
+	if (end == text || *end || text[0] == ' ') {
+		sc_call_fail(call, 422, "%s must be a whole number", name);
+		return false;
+	}
+	*value = n < min ? min : n > max ? max : n;
+	return true;
 }
 
 /* That type, with parameters or without. */

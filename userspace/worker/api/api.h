@@ -52,6 +52,8 @@ struct sc_view {
 	uint64_t made_ns;
 	json_t *replies[SC_VIEW_ASKS_MAX];
 	size_t n_replies;
+	struct sc_str pages; /* of a view that is asked for in pages: the body so far */
+	json_int_t from;     /* where the next page begins */
 	bool is_asking;
 	struct sc_call *waiting; /* calls that will be answered by it */
 };
@@ -109,6 +111,8 @@ struct sc_call {
 	const char *why;
 	char allow[64];  /* with 405: the methods that there are */
 	char param[512]; /* {id}, decoded */
+	char link[128];  /* of the answer: header Link; empty = none */
+	long limit;      /* of a page */
 	char *body;
 	size_t body_size;
 	bool is_trusted; /* brought the token */
@@ -140,6 +144,9 @@ bool sc_call_parse(struct sc_call *call);
 /* The value of a header or of a query's argument, still escaped; NULL when absent. */
 const char *sc_call_header(struct sc_call *call, const char *name);
 const char *sc_call_query(struct sc_call *call, const char *name);
+/* A whole number of the query, clamped; false with the call failed when it is none. *value stays as
+ * it is where there is none. */
+bool sc_call_number(struct sc_call *call, const char *name, long min, long max, long *value);
 /* True when every member of args is one of the names; else the call has failed. */
 bool sc_call_knows(struct sc_call *call, const char *const *names);
 /* The member is a text of 1 to max bytes; else the call has failed. */
@@ -163,8 +170,11 @@ void sc_call_view(struct sc_call *call, enum sc_view_kind kind);
 void sc_views_drop(struct sc_api *api);
 void sc_views_done(struct sc_api *api);
 
-sc_view_fn sc_view_conditions, sc_view_fires, sc_view_fires_full, sc_view_health, sc_view_metrics,
-	sc_view_signals, sc_view_targets;
+sc_view_fn sc_view_conditions, sc_view_fires, sc_view_fires_full, sc_view_health, sc_view_metrics;
+
+/* Adds the elements of one page to a list without its brackets; false = it could not. */
+typedef bool sc_view_page_fn(const json_t *reply, struct sc_str *out);
+sc_view_page_fn sc_page_signals, sc_page_targets;
 
 /* --- auth.c --- */
 
@@ -201,7 +211,7 @@ struct sc_route {
 	unsigned int status; /* of success */
 	const char *type;    /* of the answer */
 	const char *summary;
-	const char *query;    /* a parameter of the query, as OpenAPI has it; NULL = none */
+	const char *query;    /* parameters of the query, as OpenAPI has them; NULL = none */
 	const char *request;  /* JSON schema of the body; NULL = none */
 	const char *example;  /* a body that is accepted; NULL = none */
 	const char *response; /* JSON schema of the answer; NULL = not JSON */

@@ -6,7 +6,6 @@
 
 #include <scram/fire.h>
 
-#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -56,28 +55,13 @@ static void list(struct sc_api *api, void *owner, json_t *reply, int *fd)
 		sc_call_fail(call, 503, "%s", sc_reply_error(reply));
 }
 
-/* Whole numbers are clamped; false for anything else. */
-static bool parse_limit(const char *text, long *limit)
-{
-	char *end;
-
-	errno = 0;
-	*limit = strtol(text, &end, 10);
-	if (end == text || *end || text[0] == ' ')
-		return false;
-	*limit = SC_MAX(*limit, 1L);
-	*limit = SC_MIN(*limit, (long)SC_FIRES_LIMIT_MAX);
-	return true;
-}
-
 void sc_route_fires(struct sc_call *call)
 {
-	const char *text = sc_call_query(call, "limit");
 	long limit = SC_FIRES_LIMIT_DEFAULT;
 
-	if (text && !parse_limit(text, &limit))
-		sc_call_fail(call, 422, "limit must be a whole number");
-	else if (limit == SC_FIRES_LIMIT_DEFAULT)
+	if (!sc_call_number(call, "limit", 1, SC_FIRES_LIMIT_MAX, &limit))
+		return;
+	if (limit == SC_FIRES_LIMIT_DEFAULT)
 		sc_call_view(call, call->is_trusted ? SC_VIEW_FIRES_FULL : SC_VIEW_FIRES);
 	else
 		sc_call_ask(call,

@@ -94,6 +94,12 @@ const struct sc_route *sc_route_find(const char *method, const char *url, struct
 	"\"when\":{\"type\":\"string\"},\"hold\":{\"type\":\"string\"},"                      \
 	"\"cooldown\":{\"type\":\"string\"},\"has_predicate\":{\"type\":\"boolean\","         \
 	"\"readOnly\":true}}}"
+#define PAGES "With ?limit= a page of them: the header Link has the next, where there is one."
+#define PAGE_QUERY                                                                 \
+	"{\"name\":\"limit\",\"in\":\"query\",\"required\":false,\"schema\":"      \
+	"{\"type\":\"integer\",\"minimum\":1,\"maximum\":500},\"example\":2},"     \
+	"{\"name\":\"after\",\"in\":\"query\",\"required\":false,\"description\":" \
+	"\"as the header Link of the page before has it\",\"schema\":{\"type\":\"integer\"}}"
 #define LIST_OF(schema) "{\"type\":\"array\",\"items\":" schema "}"
 #define ANY_OBJECT      "{\"type\":\"object\"}"
 
@@ -204,18 +210,20 @@ const struct sc_route sc_routes[] = {
 	 .handle = sc_route_signals,
 	 .status = 200,
 	 .type = JSON,
-	 .summary = "The main signals of every target; all of one with ?target=PATH.",
+	 .summary = "The main signals of every target; all of one with ?target=PATH. " PAGES,
 	 .query = "{\"name\":\"target\",\"in\":\"query\",\"required\":false,\"schema\":"
-		  "{\"type\":\"string\"}}",
+		  "{\"type\":\"string\"}}," PAGE_QUERY,
 	 .response = LIST_OF(ANY_OBJECT),
-	 .statuses = "404"},
+	 .statuses = "404 422 503"},
 	{.method = "GET",
 	 .path = "/v1/targets",
 	 .handle = sc_route_targets,
 	 .status = 200,
 	 .type = JSON,
-	 .summary = "The cgroups that are watched.",
-	 .response = LIST_OF(ANY_OBJECT)},
+	 .summary = "The cgroups that are watched. " PAGES,
+	 .query = PAGE_QUERY,
+	 .response = LIST_OF(ANY_OBJECT),
+	 .statuses = "422 503"},
 	{.method = "GET",
 	 .path = "/v1/openapi.json",
 	 .handle = sc_route_openapi,

@@ -16,6 +16,7 @@ struct view_row {
 	const char *type;
 	const char *asks[SC_VIEW_ASKS_MAX]; /* operations, NULL-ended where fewer */
 	sc_view_fn *make;
+	sc_view_page_fn *page; /* in place of make: many thousand elements are asked for in pages */
 };
 
 static const struct view_row rows[SC_VIEW_COUNT];
@@ -43,8 +44,10 @@ static void forget_replies(struct sc_view *view)
 void sc_views_done(struct sc_api *api)
 {
 	sc_views_drop(api);
-	for (int i = 0; i < SC_VIEW_COUNT; i++)
+	for (int i = 0; i < SC_VIEW_COUNT; i++) {
 		forget_replies(&api->views[i]);
+		sc_str_done(&api->views[i].pages);
+	}
 }
 
 static bool is_fresh(const struct sc_view *view)
@@ -60,7 +63,14 @@ static void make(struct sc_api *api, struct sc_view *view)
 
 	sc_str_init_heap(&body);
 	drop(view);
-	if (row->make(api, view->replies, &body) && !body.truncated)
+	if (row->page) {
+		body = view->pages;
+		view->pages = (struct sc_str){0};
+		sc_str_add(&body, "]");
+	} else if (!row->make(api, view->replies, &body)) {
+		body.truncated = true;
+	}
+	if (!body.truncated)
 		view->response = sc_response_new(row->type, body.data, body.len);
 	view->made_ns = sc_mono_ns();
 	view->is_asking = false;
@@ -79,15 +89,42 @@ static void take(struct sc_api *api, void *owner, json_t *reply, int *fd);
 
 static void ask(struct sc_api *api, struct sc_view *view)
 {
-	const char *op = rows[view - api->views].asks[view->n_replies];
-	bool wants_all = view == &api->views[SC_VIEW_METRICS];
+	const struct view_row *row = &rows[view - api->views];
+	int limit = row->page                              ? SC_SIGNALS_LIMIT_MAX
+		    : view == &api->views[SC_VIEW_METRICS] ? SC_FIRES_LIMIT_MAX
+							   : SC_FIRES_LIMIT_DEFAULT;
 
 	view->is_asking = true;
 	sc_api_ask(api,
-		   json_pack("{s:s, s:i, s:s}", "op", op, "limit",
-			     wants_all ? SC_FIRES_LIMIT_MAX : SC_FIRES_LIMIT_DEFAULT, "principal",
-			     "anonymous"),
+		   json_pack("{s:s, s:i, s:I, s:s}", "op", row->asks[view->n_replies], "limit",
+			     limit, "from", view->from, "principal", "anonymous"),
 		   take, view);
+}
+
+static void begin(struct sc_api *api, struct sc_view *view)
+{
+	view->from = 0;
+	if (rows[view - api->views].page) {
+		sc_str_init_heap(&view->pages);
+		sc_str_add(&view->pages, "[");
+	}
+	ask(api, view);
+}
+
+/* One page is parsed at a time: all of them at once would not fit into this process. */
+static void take_page(struct sc_api *api, struct sc_view *view, const json_t *reply)
+{
+	const json_t *next = json_object_get(reply, "next");
+
+	if (sc_reply_exit(reply) != SC_EXIT_DONE ||
+	    !rows[view - api->views].page(reply, &view->pages))
+		view->pages.truncated = true;
+	if (view->pages.truncated || json_integer_value(next) <= view->from) {
+		make(api, view);
+		return;
+	}
+	view->from = json_integer_value(next);
+	ask(api, view);
 }
 
 static void take(struct sc_api *api, void *owner, json_t *reply, int *fd)
@@ -96,6 +133,10 @@ static void take(struct sc_api *api, void *owner, json_t *reply, int *fd)
 	const struct view_row *row = &rows[view - api->views];
 
 	(void)fd;
+	if (row->page) {
+		take_page(api, view, reply);
+		return;
+	}
 	view->replies[view->n_replies++] = json_incref(reply);
 	if (view->n_replies < SC_VIEW_ASKS_MAX && row->asks[view->n_replies])
 		ask(api, view);
@@ -115,7 +156,7 @@ void sc_call_view(struct sc_call *call, enum sc_view_kind kind)
 	call->next = view->waiting;
 	view->waiting = call;
 	if (!view->is_asking)
-		ask(call->api, view);
+		begin(call->api, view);
 }
 
 static const struct view_row rows[SC_VIEW_COUNT] = {
@@ -124,6 +165,6 @@ static const struct view_row rows[SC_VIEW_COUNT] = {
 	[SC_VIEW_FIRES_FULL] = {JSON_TYPE, {"fires"}, sc_view_fires_full},
 	[SC_VIEW_HEALTH] = {JSON_TYPE, {"status"}, sc_view_health},
 	[SC_VIEW_METRICS] = {SC_METRICS_TYPE, {"status", "list", "fires"}, sc_view_metrics},
-	[SC_VIEW_SIGNALS] = {JSON_TYPE, {"signals"}, sc_view_signals},
-	[SC_VIEW_TARGETS] = {JSON_TYPE, {"signals"}, sc_view_targets},
+	[SC_VIEW_SIGNALS] = {JSON_TYPE, {"signals"}, .page = sc_page_signals},
+	[SC_VIEW_TARGETS] = {JSON_TYPE, {"signals"}, .page = sc_page_targets},
 };
