@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Posts to servers of every kind: what is an answer, and what each that is none is called. */
+#include "worker/probe/verdict.h"
+
+#include "base/clock.h"
+#include "harness/harness.h"
+#include "unit/worker/probe/server.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BUDGET_NS (400 * SC_NS_PER_MS)
+#define PLENTY_NS (60 * SC_NS_PER_S)
+#define OK        "HTTP/1.1 200 OK\r\n"
+#define JSON      OK "Content-Type: application/json\r\n"
+#define BODY      "{\"probe\":\"p\",\"host\":\"h\"}"
+
+static struct sc_reactor reactor;
+static struct sc_server server;
+
+struct post {
+	struct sc_http *post;
+	struct sc_http_result result;
+	struct sc_verdict verdict;
+	uint64_t budget_ns;
+	unsigned int done;
+};
+
+static void init(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	cr_assert_eq(curl_global_init(CURL_GLOBAL_DEFAULT), CURLE_OK);
+	cr_assert_eq(sc_reactor_init(&reactor), 0);
+}
+
+static void fini(void)
+{
+	sc_reactor_done(&reactor);
+	curl_global_cleanup();
+	sc_server_stop(&server);
+}
+
+TestSuite(http, .init = init, .fini = fini, .timeout = 120);
+
+static void on_done(void *owner, const struct sc_http_result *result)
+{
+	struct post *p = owner;
+
+	p->done++;
+	p->result = *result;
+	p->result.body = NULL;
+	sc_verdict_of_http(result, p->budget_ns, &p->verdict);
+}
+
+static int begin(struct post *p, const char *url, uint64_t budget_ns)
+{
+	static const char *const headers[] = {"Content-Type: application/json",
+					      "Authorization: Bearer t0ken", NULL};
+	const struct sc_http_order order = {.url = url,
+					    .headers = headers,
+					    .body = BODY,
+					    .size = strlen(BODY),
+					    .budget_ns = budget_ns,
+					    .done = on_done,
+					    .owner = p};
+
+	*p = (struct post){.budget_ns = budget_ns};
+	return sc_http_start(&reactor, &order, &p->post);
+}
+
+static void finish(struct post *p)
+{
+	uint64_t end = sc_mono_ns() + sc_scaled_ms(90000) * SC_NS_PER_MS;
+
+	while (!p->done) {
+		cr_assert_lt(sc_mono_ns(), end, "never done");
+		cr_assert_eq(sc_reactor_turn(&reactor), 0);
+	}
+	cr_expect_eq(p->done, 1);
+}
+
+static const char *url_of(size_t i)
+{
+	static char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/%zu", server.port, i);
+	return url;
+}
+
+Test(http, right_answers_are_taken_in_every_form)
+{
+	static const struct sc_server_row rows[] = {
+		{.name = "true", .says = JSON "Content-Length: 4\r\n\r\ntrue"},
+		{.name = "object", .says = JSON "Content-Length: 14\r\n\r\n{\"value\":true}"},
+		{.name = "no length", .says = JSON "Connection: close\r\n\r\ntrue"},
+		{.name = "HTTP/1.0", .says = "HTTP/1.0 200 OK\r\n\r\ntrue\n"},
+		{.name = "chunked",
+		 .says = JSON "Transfer-Encoding: chunked\r\n\r\n2\r\ntr\r\n2\r\nue\r\n0\r\n\r\n"},
+		{.name = "100 first",
+		 .says = "HTTP/1.1 100 Continue\r\n\r\n" JSON "Content-Length: 4\r\n\r\ntrue"},
+		{.name = "kept open",
+		 .says = JSON "Content-Length: 4\r\n\r\ntrue",
+		 .then = SC_SERVER_HANG},
+		{.name = "the request",
+		 .says = JSON "Content-Length: 4\r\n\r\ntrue",
+		 .needs = "POST /7 HTTP/1.1\r\nContent-Type: application/json\r\n"
+			  "Authorization: Bearer t0ken\r\nContent-Length: 24\r\n" BODY},
+	};
+	struct post p;
+
+	sc_server_start(&server, rows, SC_ARRAY_SIZE(rows));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
+		cr_assert_eq(begin(&p, url_of(i), PLENTY_NS), 0);
+		finish(&p);
+		cr_expect(p.verdict.fault == SC_VERDICT_NO_FAULT && p.verdict.value, "%s: %s",
+			  rows[i].name, p.verdict.why);
+	}
+}
+
+#define WRONG(called, class, why, ...)                            \
+	{                                                         \
+		{.name = called, .says = __VA_ARGS__}, class, why \
+	}
+
+/* The rows that end at their budget come last, and run at once. */
+static const struct {
+	struct sc_server_row row;
+	const char *class, *why;
+} wrong[] = {
+	WRONG("201", "http", "HTTP 201", "HTTP/1.1 201 X\r\nContent-Length: 4\r\n\r\ntrue"),
+	WRONG("204", "http", "HTTP 204", "HTTP/1.1 204 X\r\n\r\n"),
+	WRONG("301", "http", "HTTP 301",
+	      "HTTP/1.1 301 X\r\nLocation: /0\r\nContent-Length: 4\r\n\r\ntrue"),
+	WRONG("307 to a file", "http", "HTTP 307",
+	      "HTTP/1.1 307 X\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
+	WRONG("401", "http", "HTTP 401",
+	      "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"),
+	WRONG("403", "http", "HTTP 403", "HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"),
+	WRONG("404", "http", "HTTP 404", "HTTP/1.1 404 X\r\nContent-Length: 4\r\n\r\ntrue"),
+	WRONG("500", "http", "HTTP 500", "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"),
+	WRONG("503", "http", "HTTP 503", "HTTP/1.1 503 X\r\nContent-Length: 4\r\n\r\ntrue"),
+	WRONG("empty", "answer", "it said nothing", OK "Content-Length: 0\r\n\r\n"),
+	WRONG("page", "answer", "no boolean: <html>", OK "\r\n<html>true</html>"),
+	WRONG("cut JSON", "answer", "no boolean", JSON "Content-Length: 10\r\n\r\n{\"value\":t"),
+	WRONG("two keys", "answer", "no boolean", JSON "\r\n{\"value\":false,\"value\":true}"),
+	WRONG("packed", "answer", "no boolean",
+	      JSON "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x01"),
+	WRONG("NUL", "answer", "no boolean", JSON "\r\ntrue\0",
+	      .size = sizeof(JSON "\r\ntrue\0") - 1),
+	WRONG("cut body", "http", "no whole answer", JSON "Content-Length: 14\r\n\r\ntrue"),
+	WRONG("cut chunk", "http", "no whole answer",
+	      JSON "Transfer-Encoding: chunked\r\n\r\n4\r\ntrue\r\n"),
+	WRONG("bad chunk", "http", "no whole answer",
+	      JSON "Transfer-Encoding: chunked\r\n\r\nzz\r\ntrue\r\n0\r\n\r\n"),
+	WRONG("no word", "http", "no whole answer", "", .then = SC_SERVER_CLOSE),
+	WRONG("cut head", "http", "no whole answer", "HTTP/1.1 2"),
+	WRONG("no HTTP", "http", "no whole answer", "true\n"),
+	WRONG("SSH", "http", "no whole answer", "SSH-2.0-OpenSSH_9.2\r\n"),
+	WRONG("bad length", "http", "no whole answer", OK "Content-Length: -4\r\n\r\ntrue"),
+	WRONG("long length", "output", "over 64 KiB", OK "Content-Length: 99999999\r\n\r\n",
+	      .then = SC_SERVER_FLOOD, .more = "                "),
+	WRONG("endless body", "output", "the answer is over 64 KiB", OK "\r\n",
+	      .then = SC_SERVER_FLOOD, .more = "                "),
+	WRONG("endless headers", "output", "the headers are over 64 KiB", OK,
+	      .then = SC_SERVER_FLOOD, .more = "X-Y: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\r\n"),
+	WRONG("endless 100s", "output", "the headers are over 64 KiB", "", .then = SC_SERVER_FLOOD,
+	      .more = "HTTP/1.1 100 Continue\r\n\r\n"),
+	WRONG("one long header", NULL, NULL, OK, .then = SC_SERVER_FLOOD,
+	      .more = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"),
+	WRONG("no head", "budget", "over its budget of 400ms", "", .then = SC_SERVER_HANG),
+	WRONG("half a head", "budget", "over its budget", OK, .then = SC_SERVER_HANG),
+	WRONG("slow head", "budget", "over its budget", OK "X: ", .then = SC_SERVER_DRIP),
+	WRONG("half a body", "budget", "over its budget", JSON "Content-Length: 4\r\n\r\ntr",
+	      .then = SC_SERVER_HANG),
+	WRONG("slow body", "budget", "over its budget", JSON "\r\n", .then = SC_SERVER_DRIP),
+	WRONG("no end", "budget", "over its budget", JSON "\r\ntrue", .then = SC_SERVER_HANG),
+};
+
+Test(http, each_wrong_answer_has_its_class)
+{
+	struct sc_server_row rows[SC_ARRAY_SIZE(wrong)];
+	struct post p[SC_ARRAY_SIZE(wrong)];
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(wrong); i++)
+		rows[i] = wrong[i].row;
+	sc_server_start(&server, rows, SC_ARRAY_SIZE(rows));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(wrong); i++) {
+		bool is_slow = wrong[i].class && strcmp(wrong[i].class, "budget") == 0;
+
+		cr_assert_eq(begin(&p[i], url_of(i), is_slow ? BUDGET_NS : PLENTY_NS), 0);
+	}
+	for (size_t i = 0; i < SC_ARRAY_SIZE(wrong); i++) {
+		finish(&p[i]);
+		cr_expect_neq(p[i].verdict.fault, SC_VERDICT_NO_FAULT, "%s", wrong[i].row.name);
+		if (!wrong[i].class)
+			continue;
+		cr_expect_str_eq(sc_verdict_fault_name(p[i].verdict.fault), wrong[i].class,
+				 "%s: %s", wrong[i].row.name, p[i].verdict.why);
+		cr_expect(strstr(p[i].verdict.why, wrong[i].why), "%s: %s", wrong[i].row.name,
+			  p[i].verdict.why);
+	}
+}
+
+/* Bound, and told to nobody: nothing listens, or nobody accepts. */
+static int bind_port(int *fd, bool listens)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(at);
+
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(*fd, (struct sockaddr *)&at, size), 0);
+	cr_assert_eq(getsockname(*fd, (struct sockaddr *)&at, &size), 0);
+	if (listens)
+		cr_assert_eq(listen(*fd, 8), 0);
+	return ntohs(at.sin_port);
+}
+
+Test(http, who_does_not_answer_is_told_apart)
+{
+	_cleanup_close_ int closed = -1, deaf = -1;
+	static const struct sc_server_row plain = {
+		.name = "plain", .says = "HTTP/1.0 200 OK\r\n\r\ntrue", .then = SC_SERVER_FIRST};
+	char url[64];
+	struct post p;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", bind_port(&closed, false));
+	cr_assert_eq(begin(&p, url, PLENTY_NS), 0);
+	finish(&p);
+	cr_expect_str_eq(p.verdict.why, "cannot connect: Connection refused");
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", bind_port(&deaf, true));
+	cr_assert_eq(begin(&p, url, BUDGET_NS), 0);
+	finish(&p);
+	cr_expect_str_eq(p.verdict.why, "over its budget of 400ms");
+	sc_server_start(&server, &plain, 1);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/0", server.port);
+	cr_assert_eq(begin(&p, url, PLENTY_NS), 0);
+	finish(&p);
+	cr_expect_eq(p.result.end, SC_HTTP_NOT_TRUSTED);
+	cr_expect_eq(strncmp(p.verdict.why, "TLS: ", 5), 0, "%s", p.verdict.why);
+}
+
+Test(http, only_http_is_spoken)
+{
+	static const char *const urls[] = {
+		"file:///etc/passwd", "ftp://127.0.0.1/", "127.0.0.1", "gopher://127.0.0.1/", "",
+		"httpx://127.0.0.1/", "HTTP://127.0.0.1/"};
+	struct post p;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(urls); i++)
+		cr_expect_eq(begin(&p, urls[i], PLENTY_NS), -EINVAL, "%s", urls[i]);
+}
+
+Test(http, a_hung_one_delays_no_other)
+{
+	static const struct sc_server_row rows[] = {
+		{.name = "hung", .says = "", .then = SC_SERVER_HANG},
+		{.name = "fine", .says = "HTTP/1.0 200 OK\r\n\r\ntrue"},
+	};
+	struct post hung, p;
+
+	sc_server_start(&server, rows, SC_ARRAY_SIZE(rows));
+	cr_assert_eq(begin(&hung, url_of(0), PLENTY_NS), 0);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_eq(begin(&p, url_of(1), PLENTY_NS), 0);
+		finish(&p);
+		cr_expect_eq(p.verdict.fault, SC_VERDICT_NO_FAULT);
+	}
+	cr_expect_eq(hung.done, 0);
+	sc_http_cancel(hung.post);
+	cr_expect_eq(hung.done, 0);
+}
+
+Test(http, what_can_stand_in_a_header)
+{
+	cr_expect(sc_http_is_header_value("abc def", 7));
+	cr_expect(sc_http_is_header_value("~!", 2));
+	cr_expect(!sc_http_is_header_value("", 0));
+	cr_expect(!sc_http_is_header_value("a\r\nX: y", 7));
+	cr_expect(!sc_http_is_header_value("a\0b", 3));
+	cr_expect(!sc_http_is_header_value("\xc3\xa4", 2));
+	cr_expect(!sc_http_is_header_value(" a", 2));
+	cr_expect(!sc_http_is_header_value("a ", 2));
+	cr_expect(!sc_http_is_header_value("a\x7f", 2));
+}
