@@ -140,7 +140,7 @@ int sc_dstate_begin(struct sc_dstate *d, int cgroup_fd)
 		return -EAGAIN;
 	d->thread = thread;
 	fault.fd = d->uffd;
-	if (poll(&fault, 1, 5000) != 1)
+	if (poll(&fault, 1, 60000) != 1)
 		return -ETIMEDOUT;
 	d->pid = sc_helper_call(cgroup_fd, write_to_the_pipe, d);
 	return d->pid < 0 ? d->pid : sc_wait_until(is_in_dstate, d, 30000);

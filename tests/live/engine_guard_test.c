@@ -326,7 +326,7 @@ Test(engine_guard, next_rung_does_not_hit_what_was_made_anew_under_the_same_path
 
 	sc_kit_start("conditions:\n"
 		     "  - {id: ladder, scope: \"@ROOT@/*\", when: \"" SICK "\", action: {kind: "
-		     "process-exit}, escalate: [{kind: freeze, dwell: 1s}, {kind: process-exit}], "
+		     "process-exit}, escalate: [{kind: freeze, dwell: 4s}, {kind: process-exit}], "
 		     "auto_fire: true, live: true}\n");
 	sc_kit_wait_grace();
 	sc_kit_crash(web, 1);
@@ -334,7 +334,7 @@ Test(engine_guard, next_rung_does_not_hit_what_was_made_anew_under_the_same_path
 	sc_kit_rmdir("web");
 	close(web);
 	anew = populate("web");
-	sc_kit_wait_ticks(75); /* longer than the dwell */
+	sc_kit_wait_ticks(250); /* longer than the dwell */
 	cr_expect_eq(sc_kit_count("ladder", "action", "process-exit"), 0);
 	cr_expect_eq(sc_kit_count("ladder", "state", "released"), 1);
 	expect_untouched(&anew);

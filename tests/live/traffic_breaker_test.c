@@ -96,7 +96,7 @@ static void expect_transitions(const char *reason, unsigned int n)
 /* B1 */
 Test(traffic_breaker, opens_after_failures_refuses_at_once_and_closes_after_a_success)
 {
-	struct sc_peer client = start(BREAKER("open: 1s, open_max: 4s, half_open: 10s"));
+	struct sc_peer client = start(BREAKER("open: 5s, open_max: 10s, half_open: 60s"));
 	long open = sc_traffic_open(&client, &sc_traffic_kinds[SC_TCP4], &sc_traffic_out,
 				    SC_TRAFFIC_OPEN_MS);
 	struct sc_peer_counts before, after;
@@ -128,7 +128,7 @@ Test(traffic_breaker, opens_after_failures_refuses_at_once_and_closes_after_a_su
 /* B1 */
 Test(traffic_breaker, half_open_lets_so_many_new_connections_through)
 {
-	struct sc_peer client = start(BREAKER("open: 300ms, open_max: 300ms, half_open: 10s"));
+	struct sc_peer client = start(BREAKER("open: 300ms, open_max: 300ms, half_open: 60s"));
 	struct sc_peer tries[2 * TRIES];
 	int passed = 0;
 
@@ -151,7 +151,7 @@ Test(traffic_breaker, half_open_lets_so_many_new_connections_through)
 /* B1, B2 */
 Test(traffic_breaker, failure_while_half_open_opens_it_again_and_the_third_time_is_loud_once)
 {
-	struct sc_peer client = start(BREAKER("open: 300ms, open_max: 600ms, half_open: 10s"));
+	struct sc_peer client = start(BREAKER("open: 300ms, open_max: 600ms, half_open: 60s"));
 	json_t *shop;
 
 	fail(&client, FAILURES);
@@ -159,6 +159,8 @@ Test(traffic_breaker, failure_while_half_open_opens_it_again_and_the_third_time_
 		wait_state("half-open");
 		fail(&client, 1);
 		expect_transitions("half_open_failed", n);
+		if (n >= 2)
+			sc_traffic_wait_journal("\"session-blocker\"", "shop", 1);
 		cr_expect_eq(sc_traffic_journal("\"session-blocker\"", "shop"), n >= 2);
 	}
 	shop = component();
@@ -198,7 +200,7 @@ static int second_of(const char *time)
 /* B1, B4: through SIGKILL; while no agent runs the cut stands and the state file tells of it. */
 Test(traffic_breaker, open_breaker_outlives_the_agent)
 {
-	struct sc_peer client = start(BREAKER("open: 60s, open_max: 120s, half_open: 10s"));
+	struct sc_peer client = start(BREAKER("open: 300s, open_max: 600s, half_open: 60s"));
 	int retry, again;
 	json_t *shop;
 
@@ -253,7 +255,7 @@ static void order(struct sc_peer *client, const char *state, const char *want)
 /* B1: forced-open, forced-closed, disabled and metrics-only, and back. */
 Test(traffic_breaker, operator_holds_it_open_closed_or_out_of_use)
 {
-	struct sc_peer client = start(BREAKER("open: 60s, open_max: 120s, half_open: 10s"));
+	struct sc_peer client = start(BREAKER("open: 300s, open_max: 600s, half_open: 60s"));
 
 	order(&client, "forced-open", "refused");
 	wait_state("forced-open");

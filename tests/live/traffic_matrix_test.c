@@ -100,7 +100,7 @@ static void open_all(void)
 					 "ok", "%s", row->name);
 		}
 		if (row->how == UNIX_OLD)
-			stage.open[i][0] = sc_peer_number(peer, "open unix %s/socket 0 1000",
+			stage.open[i][0] = sc_peer_number(peer, "open unix %s/socket 0 30000",
 							  sc_kit.box.tmp);
 	}
 }
@@ -152,16 +152,21 @@ static void go_on(void)
 	cr_assert_eq(sc_peer_join(&stage.peer[LEAVER], stage.outside), 0);
 }
 
-/* A packet socket gets no echo: what passes is seen where it arrives. */
-static bool frame_passes(struct sc_peer *peer, const struct sc_traffic_kind *kind)
+static bool have_more_arrived(void *before)
 {
-	long handle = sc_peer_number(peer, "open packet %s %d 1000",
+	return sc_traffic_arrived(&sc_traffic_world) > *(long *)before;
+}
+
+/* A packet socket gets no echo: what passes is seen where it arrives. */
+static bool frame_passes(struct sc_peer *peer, const struct sc_traffic_kind *kind, unsigned int ms)
+{
+	long handle = sc_peer_number(peer, "open packet %s %d 30000",
 				     sc_net_address(SC_NET_OUTSIDE, SC_NET_HOST, kind->family),
 				     SC_TRAFFIC_SINK_PORT);
 	long before = sc_traffic_arrived(&sc_traffic_world);
 
-	return handle >= 0 && !strcmp(sc_peer_tell(peer, "talk %ld 1000", handle), "ok") &&
-	       sc_traffic_arrived(&sc_traffic_world) > before;
+	return handle >= 0 && !strcmp(sc_peer_tell(peer, "talk %ld 30000", handle), "ok") &&
+	       sc_wait_until(have_more_arrived, &before, ms) == 0;
 }
 
 /* Where the kernel has it, packet sockets are refused: the one gap that depends on the machine, and
@@ -183,13 +188,13 @@ static bool passes(size_t i, size_t k)
 {
 	const struct row *row = &rows[i];
 	struct sc_peer *peer = &stage.peer[row->who];
-	unsigned int ms = row->want[k] == 'h' ? SC_TRAFFIC_HELD_MS : SC_TRAFFIC_OPEN_MS;
+	unsigned int ms = want_of(row, k) == 'h' ? SC_TRAFFIC_HELD_MS : SC_TRAFFIC_OPEN_MS;
 
 	/* Only now: the next change of the cut looks for such sockets, and ends what it can. */
 	if (row->who == LATECOMER && k == 0)
 		cr_assert_eq(sc_peer_join(peer, stage.acme), 0);
 	if (row->how == PACKET_NEW)
-		return frame_passes(peer, &sc_traffic_kinds[k]);
+		return frame_passes(peer, &sc_traffic_kinds[k], ms);
 	if (row->how == NEW)
 		return !strcmp(sc_traffic_try(peer, &sc_traffic_kinds[k], row->path, ms), "ok");
 	return !strcmp(sc_peer_tell(peer, "talk %ld %u", stage.open[i][k], ms), "ok");

@@ -61,13 +61,13 @@ Test(traffic_net, every_space_reaches_every_other_by_every_protocol)
 
 		for (size_t k = 0; k < SC_ARRAY_SIZE(KINDS); k++) {
 			long handle = sc_peer_number(
-				&peers[from], "open %s %s %ld 2000", KINDS[k].proto,
+				&peers[from], "open %s %s %ld 30000", KINDS[k].proto,
 				sc_net_address(to, from, KINDS[k].family), port[to]);
 
 			cr_expect_geq(handle, 0, "%d to %d: %s", from, to, peers[from].word);
 			for (int n = 0; n < 3; n++)
 				cr_expect_str_eq(
-					sc_peer_tell(&peers[from], "talk %ld 2000", handle), "ok",
+					sc_peer_tell(&peers[from], "talk %ld 30000", handle), "ok",
 					"%d to %d by %s", from, to, KINDS[k].proto);
 		}
 	}
@@ -79,16 +79,16 @@ Test(traffic_net, answers_say_what_went_wrong)
 	const char *outside = sc_net_address(SC_NET_OUTSIDE, SC_NET_HOST, AF_INET);
 	long port = sc_peer_number(&server, "listen tcp 0.0.0.0 0"), handle;
 
-	cr_expect_str_eq(sc_peer_tell(&client, "open tcp %s 9 1000", outside), "refused");
-	cr_expect_str_eq(sc_peer_tell(&client, "open tcp 192.0.2.1 9 1000"), "unreach");
+	cr_expect_str_eq(sc_peer_tell(&client, "open tcp %s 9 30000", outside), "refused");
+	cr_expect_str_eq(sc_peer_tell(&client, "open tcp 192.0.2.1 9 30000"), "unreach");
 	/* Nobody has that address: it is looked for until the deadline. */
 	cr_expect_str_eq(sc_peer_tell(&client, "open tcp 10.77.1.99 9 20"), "timeout");
 	cr_expect_str_eq(sc_peer_tell(&client, "sing"), "error");
 	cr_expect_str_eq(sc_peer_tell(&client, "talk 5 20"), "error");
-	handle = sc_peer_number(&client, "open tcp %s %ld 1000", outside, port);
+	handle = sc_peer_number(&client, "open tcp %s %ld 30000", outside, port);
 	cr_assert_geq(handle, 0);
 	cr_expect_str_eq(sc_peer_tell(&client, "watch %ld 20", handle), "timeout");
-	cr_assert_eq(sc_peer_send(&client, "watch %ld 5000", handle), 0);
+	cr_assert_eq(sc_peer_send(&client, "watch %ld 30000", handle), 0);
 	sc_peer_end(&server);
 	cr_assert_eq(sc_peer_answer(&client), 0);
 	cr_expect(!strcmp(client.word, "eof") || !strcmp(client.word, "reset"), "%s", client.word);
@@ -123,9 +123,9 @@ Test(traffic_net, sink_counts_volleys_shots_and_frames)
 
 		cr_expect_eq(sc_peer_number(&client, "volley %s %ld 10", to, port), 10);
 		cr_expect_eq(sc_net_shot(dirfd, net.space[SC_NET_HOST], to, (uint16_t)port), 0);
-		handle = sc_peer_number(&client, "open packet %s %ld 1000", to, port);
+		handle = sc_peer_number(&client, "open packet %s %ld 30000", to, port);
 		cr_expect_geq(handle, 0, "%s", client.word);
-		cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 1000", handle), "ok");
+		cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 30000", handle), "ok");
 		sink.want += 12;
 		cr_expect_eq(sc_wait_until(has_received, &sink, 30000), 0, "%ld of %ld received",
 			     sink.counts.received, sink.want);
@@ -157,7 +157,7 @@ Test(traffic_net, stream_loses_nothing)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(protos); i++) {
 		struct sc_peer client = start_in(-1, SC_NET_OUTSIDE);
 		struct settled s = {.peer = &client};
-		long handle = sc_peer_number(&client, "open %s %s %ld 2000", protos[i], pod, port);
+		long handle = sc_peer_number(&client, "open %s %s %ld 30000", protos[i], pod, port);
 
 		cr_expect_str_eq(sc_peer_tell(&client, "stream %ld 200", handle), "ok");
 		cr_expect_eq(sc_wait_until(is_settled, &s, 30000), 0, "%s: %ld sent %ld echoed",
@@ -178,8 +178,8 @@ Test(traffic_net, listener_can_be_served_by_another)
 
 	cr_assert_eq(sc_peer_hand_over(&manager, fd, &service, "tcp"), 0);
 	sc_peer_end(&manager);
-	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 2000",
-				      sc_peer_number(&client, "open tcp %s %ld 2000", host, port)),
+	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 30000",
+				      sc_peer_number(&client, "open tcp %s %ld 30000", host, port)),
 			 "ok");
 	cr_assert_eq(sc_peer_count(&service, &counts), 0);
 	cr_expect_eq(counts.accepted, 1);
@@ -192,10 +192,10 @@ Test(traffic_net, peer_moves_and_speaks_over_unix_sockets)
 	long handle;
 
 	cr_assert_geq(sc_peer_number(&server, "listen unix %s/socket 0", sc_box.tmp), 0);
-	handle = sc_peer_number(&client, "open unix %s/socket 0 1000", sc_box.tmp);
-	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 1000", handle), "ok");
+	handle = sc_peer_number(&client, "open unix %s/socket 0 30000", sc_box.tmp);
+	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 30000", handle), "ok");
 	cr_assert_eq(sc_peer_join(&client, other), 0);
 	cr_expect_eq(sc_cgroup_count(web), 1);
 	cr_expect_eq(sc_cgroup_count(other), 1);
-	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 1000", handle), "ok");
+	cr_expect_str_eq(sc_peer_tell(&client, "talk %ld 30000", handle), "ok");
 }

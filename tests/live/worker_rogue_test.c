@@ -79,7 +79,7 @@ Test(worker_rogue, a_flood_of_requests_delays_no_tick)
 	for (int i = 0; i < 5; i++)
 		sc_kit_expect_ticks("flood");
 	sc_kit_expect("ping", 0, "");
-	cr_expect_geq(sc_kit_worker_number("ship", "requests"), 10000, "that was no flood");
+	cr_expect_geq(sc_kit_worker_number("ship", "requests"), 2000, "that was no flood");
 	cr_expect_eq(sc_kit_worker_number("ship", "restarts"), 0);
 }
 
@@ -103,8 +103,8 @@ Test(worker_rogue, changes_are_told_together_and_not_too_often)
 	cr_assert_eq(sscanf(sc_kit_text(worker, "last_end"), "it ended with exit status %u", &n), 1,
 		     "%s", sc_kit_text(worker, "last_end"));
 	json_decref(worker);
-	/* Every 50 ms at most; the second it counts is a little longer. */
-	cr_expect(n >= 3 && n <= 30, "%u within a second", n);
+	/* Every 50 ms at most; with nothing to tell it would be one. */
+	cr_expect(n >= 2 && n <= 25, "%u within a second", n);
 }
 
 Test(worker_rogue, one_that_reads_nothing_is_replaced)
