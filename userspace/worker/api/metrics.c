@@ -324,5 +324,15 @@ static const struct metric metrics[] = {
 	{"scram_journal_held", "journal.held", "Records kept in memory.", 1, false},
 	{"scram_journal_lost", "journal.lost", "Records that were lost.", 1, true},
 	{"scram_journal_broken", "journal.broken", "1 while the disk refuses.", 1, false},
+	{"scram_store_connected", "store.connected", "1 while the store answers.", 1, false},
+	{"scram_store_lag_records", "store.lag_records", "Records that the store lacks.", 1, false},
+	{"scram_store_out_of_window", "store.errors.out_of_window.count",
+	 "Records that the store refused as out of its window.", 1, true},
+	{"scram_store_malformed", "store.errors.malformed.count",
+	 "Records that the store refused as malformed.", 1, true},
+	{"scram_store_transient", "store.errors.transient.count",
+	 "Failures of the store or of the way to it.", 1, true},
+	{"scram_store_quarantine_refused", "store.quarantine_refused",
+	 "Times that the quarantine took no more.", 1, true},
 };
 static const size_t n_metrics = SC_ARRAY_SIZE(metrics);

@@ -52,6 +52,7 @@ void sc_pg_note(struct sc_pg *pg, enum sc_pg_verdict verdict, const char *text)
 	for (char *p = raw; (p = strpbrk(p, "\n\t")) != NULL;)
 		*p = ' ';
 	pg->verdict = verdict;
+	pg->class = SC_PG_OTHER;
 	sc_str_init(&s, pg->error, sizeof(pg->error));
 	sc_redact(&s, raw);
 }
@@ -75,6 +76,21 @@ static enum sc_pg_verdict judge(const char *state)
 		if (!strncmp(state, final[i], 2))
 			return SC_PG_REFUSED;
 	return SC_PG_TRANSIENT;
+}
+
+/*
+ * SC001: the row before is not there. datetime_field_overflow: a time that it does not know. A
+ * partitioned table without a place for the row tells a check violation without a constraint
+ * (ExecFindPartition in src/backend/executor/execPartition.c).
+ */
+static enum sc_pg_class classify(const struct sc_pg *pg, const PGresult *result)
+{
+	bool is_named = result && PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+
+	if (!strcmp(pg->state, "SC001") || !strcmp(pg->state, "22008") ||
+	    (!strcmp(pg->state, "23514") && !is_named))
+		return SC_PG_OUT_OF_WINDOW;
+	return judge(pg->state) == SC_PG_REFUSED ? SC_PG_MALFORMED : SC_PG_OTHER;
 }
 
 /* A hint where the remedy is known and the server's words do not say it. */
@@ -101,6 +117,7 @@ void sc_pg_note_failure(struct sc_pg *pg, const PGresult *result)
 		primary = pg->conn ? PQerrorMessage(pg->conn) : "out of memory";
 	snprintf(text, sizeof(text), "%s%s", primary, remedy(pg->state));
 	sc_pg_note(pg, judge(pg->state), text);
+	pg->class = classify(pg, result);
 }
 
 static int late(struct sc_pg *pg, const char *what)

@@ -24,11 +24,20 @@ enum sc_pg_verdict {
 	SC_PG_FORK,      /* SC002 of migrations/0003: there with another hash */
 };
 
+/* For people: what kind of trouble it is, the more actionable first. */
+enum sc_pg_class {
+	SC_PG_OUT_OF_WINDOW, /* the store takes nothing of that time or place in the row */
+	SC_PG_MALFORMED,     /* it will never take these data */
+	SC_PG_OTHER,         /* the server or the way to it; a fork has its own alarm */
+	SC_PG_CLASS_COUNT
+};
+
 struct sc_pg {
 	PGconn *conn; /* NULL = not connected */
 	sc_pg_wait_fn *wait;
 	void *wait_arg;
 	enum sc_pg_verdict verdict;  /* of the last failure */
+	enum sc_pg_class class;      /* likewise */
 	char state[6];               /* its SQLSTATE; empty = none */
 	char error[SC_PG_ERROR_MAX]; /* its words, secrets taken out */
 };

@@ -130,6 +130,12 @@ static int take_answer(struct sc_ship *s)
 
 /* --- records that do not go --- */
 
+static void count_error(struct sc_ship *s, enum sc_pg_class class, const char *words)
+{
+	s->errors[class].count++;
+	sc_strcopy(s->errors[class].last, sizeof(s->errors[class].last), words);
+}
+
 /* Keeps the place of record `seq` in the store; the hashes may be NULL. */
 static int refuse(struct sc_ship *s, uint64_t seq, const char *prev, const char *hash,
 		  const char *why)
@@ -167,6 +173,7 @@ static int mend(struct sc_ship *s)
 		uint64_t seq = s->sent + 1;
 		bool is_last = seq + 1 == next;
 
+		count_error(s, SC_PG_MALFORMED, why);
 		r = sc_ship_quarantine(s, seq, &none, why);
 		if (r == 0)
 			r = refuse(s, seq, s->cursor_hash[0] ? s->cursor_hash : NULL,
@@ -193,6 +200,7 @@ static int put_aside(struct sc_ship *s)
 	sc_strcopy(prev, sizeof(prev), s->reader.line.prev);
 	sc_strcopy(hash, sizeof(hash), s->reader.line.hash);
 	sc_strcopy(why, sizeof(why), s->pg.error);
+	count_error(s, s->pg.class, why);
 	r = line.truncated ? -ENOMEM : sc_ship_quarantine(s, s->cursor + 1, &line, why);
 	return r < 0 ? r : refuse(s, s->cursor + 1, prev, hash, why);
 }
@@ -292,6 +300,8 @@ static void note_end(struct sc_ship *s, int r)
 	sc_strcopy(s->error, sizeof(s->error), s->pg.error);
 	s->is_connected = false;
 	s->transient++;
+	if (s->pg.verdict != SC_PG_FORK)
+		count_error(s, s->pg.class, s->error);
 	if (s->pg.verdict == SC_PG_FORK)
 		sc_strcopy(s->alarm, sizeof(s->alarm), s->pg.error);
 	/* Each failure is told once, not at each try. */

@@ -42,6 +42,10 @@ struct sc_ship {
 	/* Told to the core. */
 	bool is_connected;
 	uint64_t transient, refused;
+	struct {
+		uint64_t count;
+		char last[SC_PG_ERROR_MAX]; /* the words of the last one */
+	} errors[SC_PG_CLASS_COUNT];
 	char error[SC_PG_ERROR_MAX]; /* the last one; empty = none */
 	char alarm[SC_PG_ERROR_MAX]; /* fork: what does not agree; empty = none */
 	uint64_t reported_ns;        /* CLOCK_MONOTONIC */
@@ -61,8 +65,8 @@ int sc_ship_run(struct sc_ship *s);
 int sc_ship_wait(void *ship, int fd, short events, uint64_t deadline_ns);
 /* Tells the core where it stands, and learns what is durable. 0 or -ECANCELED. */
 int sc_ship_report(struct sc_ship *s);
-/* Has the core put the record aside, `line` empty where none can be read. 0, -EIO when it could
- * not, or -ECANCELED. */
+/* Has the core put the record aside, `line` empty where none can be read. 0, -EREMOTEIO with
+ * pg.error when it could not, or -ECANCELED. */
 int sc_ship_quarantine(struct sc_ship *s, uint64_t seq, const struct sc_str *line, const char *why);
 /* A sc_reader_open_fn. */
 int sc_ship_open_segment(void *ship, uint64_t number);

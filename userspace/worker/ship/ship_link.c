@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <poll.h>
@@ -93,9 +94,33 @@ static json_t *ask(struct sc_ship *s, const struct sc_str *request)
 	return root;
 }
 
+static void add_errors(const struct sc_ship *s, struct sc_json *j)
+{
+	static const char *const names[] = {
+		[SC_PG_OUT_OF_WINDOW] = "out_of_window",
+		[SC_PG_MALFORMED] = "malformed",
+		[SC_PG_OTHER] = "transient",
+	};
+	static_assert(SC_ARRAY_SIZE(names) == SC_PG_CLASS_COUNT, "one name for each class");
+
+	sc_json_key(j, "errors");
+	sc_json_object_begin(j);
+	for (int i = 0; i < SC_PG_CLASS_COUNT; i++) {
+		if (!s->errors[i].count)
+			continue;
+		sc_json_key(j, names[i]);
+		sc_json_object_begin(j);
+		sc_json_member_u64(j, "count", s->errors[i].count);
+		sc_json_member_text(j, "last", s->errors[i].last);
+		sc_json_object_end(j);
+	}
+	sc_json_object_end(j);
+}
+
 int sc_ship_report(struct sc_ship *s)
 {
-	char room[4 * SC_PG_ERROR_MAX];
+	/* Five texts, of which each byte takes six at worst. */
+	char room[6 * 5 * SC_PG_ERROR_MAX + 1024];
 	struct sc_str request;
 	struct sc_json j;
 	json_t *reply;
@@ -110,6 +135,7 @@ int sc_ship_report(struct sc_ship *s)
 	sc_json_member_u64(&j, "refused", s->refused);
 	sc_json_member_text(&j, "failure", s->error[0] ? s->error : NULL);
 	sc_json_member_text(&j, "fork", s->alarm[0] ? s->alarm : NULL);
+	add_errors(s, &j);
 	sc_json_object_end(&j);
 	reply = ask(s, &request);
 	if (!reply)
@@ -139,7 +165,9 @@ int sc_ship_quarantine(struct sc_ship *s, uint64_t seq, const struct sc_str *lin
 	reply = ask(s, &request);
 	if (!reply)
 		return -ECANCELED;
-	r = json_integer_value(json_object_get(reply, "exit")) == SC_EXIT_DONE ? 0 : -EIO;
+	r = json_integer_value(json_object_get(reply, "exit")) == SC_EXIT_DONE ? 0 : -EREMOTEIO;
+	if (r < 0)
+		sc_pg_note(&s->pg, SC_PG_TRANSIENT, "the agent does not put the record aside");
 	json_decref(reply);
 	return r;
 }
