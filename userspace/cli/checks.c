@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
@@ -389,6 +390,28 @@ static void look_packet_sockets(const struct sc_args *args, struct sc_finding *f
 		    "no BPF LSM: a process with CAP_NET_RAW can send past a cut through AF_PACKET");
 }
 
+static void look_pins(const struct sc_args *args, struct sc_finding *f)
+{
+	(void)args;
+	sc_find_pins("/sys/fs/bpf/scram", f);
+}
+
+/* What comes attached is closed by the agent, and SO_LINGER makes whoever closes wait. */
+static void look_descriptors(const struct sc_args *args, struct sc_finding *f)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (sc_refuse_descriptors(fd))
+		set(f, SC_LEVEL_GREEN, "", "refused by the kernel before they reach the agent");
+	else
+		set(f, SC_LEVEL_YELLOW, "boot a kernel of 6.16 or later",
+		    "a local program can hold up the signals of %s/notify.sock, and one of the "
+		    "group scram the ticks, by sockets with SO_LINGER that it attaches to messages",
+		    args->run_dir);
+}
+
 /* What a dead agent's last words say of cuts; they stand without it. */
 static void look_cuts(const struct sc_args *args, struct sc_finding *f)
 {
@@ -427,6 +450,8 @@ static const struct sc_check checks[] = {
 	{.name = "capabilities", .look = look_capabilities},
 	{.name = "realtime", .look = look_realtime},
 	{.name = "packet sockets", .look = look_packet_sockets, .is_beside = true},
+	{.name = "attached descriptors", .look = look_descriptors, .is_beside = true},
+	{.name = "left behind", .look = look_pins, .is_beside = true},
 	{.name = "group", .look = look_group},
 	{.name = "run-dir", .look = look_run_dir},
 	{.name = "state-dir", .look = look_state_dir},

@@ -37,5 +37,8 @@ struct sc_mount {
 bool sc_mount_parse(const char *line, const char *type, struct sc_mount *mount);
 /* True when the list of security modules, `lockdown,capability,bpf`, has that name. */
 bool sc_lsm_has(const char *list, const char *name);
+/* Finds the maps that killed agents left below that directory, and the command that removes them;
+ * no text where there is no such directory. */
+void sc_find_pins(const char *path, struct sc_finding *finding);
 /* "6.1.0-23-amd64" -> 6001; 0 when it is no release. */
 unsigned int sc_kernel_number(const char *release);

@@ -89,6 +89,7 @@ int sc_bpf_open(struct sc_bpf **out, const struct sc_bpf_options *options, char 
 	if (!b)
 		return -ENOMEM;
 	b->grace_fd = -1;
+	b->pin_lock_fd = -1;
 	for (unsigned int i = 0; i < SC_PSI_COUNT; i++)
 		b->pressure_fds[i] = -1;
 	err = set_options(b, options, reason);

@@ -74,6 +74,8 @@ struct sc_bpf;
  * cgroups below it and the processes in them, and stores the new agent in *out. Takes some 200 ms,
  * most of them libbpf's, which reads the kernel's types once per object.
  *
+ * While it is open, the pin directory is locked (flock(2), shared).
+ *
  * -EINVAL for options out of range; -EOPNOTSUPP when the maps, the tree or the cgroup iterator
  * cannot be had, without which no cgroup can be told from another; else what the kernel said. On
  * failure *out is untouched, nothing stays attached or pinned, and reason (SC_BPF_REASON_MAX

@@ -36,6 +36,7 @@ struct sc_bpf {
 	void *mapped[SC_MAP_MAPPED_COUNT];
 	size_t mapped_size[SC_MAP_MAPPED_COUNT];
 	char pin_dir[SC_BPF_PIN_DIR_MAX]; /* "" = not pinned */
+	int pin_lock_fd;                  /* of that directory, while it is pinned; else -1 */
 
 	struct bpf_object *objects[SC_BPF_PART_COUNT];
 	struct bpf_link *links[SC_BPF_LINKS_MAX];

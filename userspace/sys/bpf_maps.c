@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -108,6 +109,14 @@ void sc_bpf_maps_close(struct sc_bpf *b)
 		if (b->mapped[m])
 			munmap(b->mapped[m], b->mapped_size[m]);
 	sc_close(&b->grace_fd);
+	sc_close(&b->pin_lock_fd);
+}
+
+/* Shows that this agent lives: doctor tells the pins of dead ones by it. */
+static int lock_pins(struct sc_bpf *b)
+{
+	b->pin_lock_fd = open(b->pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return b->pin_lock_fd < 0 || flock(b->pin_lock_fd, LOCK_SH) < 0 ? -errno : 0;
 }
 
 int sc_bpf_maps_pin(struct sc_bpf *b, const char *dir, char *reason)
@@ -120,6 +129,8 @@ int sc_bpf_maps_pin(struct sc_bpf *b, const char *dir, char *reason)
 		return fail(reason, "the pin directory's name", -ENAMETOOLONG);
 	}
 	err = sc_mkdir_p(b->pin_dir, 0700);
+	if (!err)
+		err = lock_pins(b);
 	if (err)
 		return fail(reason, b->pin_dir, err);
 	for (unsigned int m = 0; m < SC_MAP_PINNED_COUNT; m++) {

@@ -8,8 +8,12 @@
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 static void quiet(void)
 {
@@ -72,6 +76,89 @@ Test(doctor, a_cut_without_an_agent_is_red_and_says_how_to_undo_it)
 	cr_expect_eq(f.level, SC_LEVEL_RED);
 	cr_expect_not_null(strstr(f.text, "2 cuts"), "%s", f.text);
 	cr_expect_not_null(strstr(f.fix, "scram release acme --offline"), "%s", f.fix);
+}
+
+/* A directory for pins with one of each kind; what the two living agents hold stays locked. */
+static void make_pins(char *dir, int locked[2])
+{
+	static const char *const names[] = {"v3",
+					    "0123456789abcdef",
+					    "0123456789abcdef/v2",
+					    "0123456789abcdef/gate1",
+					    "fedcba9876543210",
+					    "fedcba9876543210/v3",
+					    "v4",
+					    "other",
+					    "other/v3"};
+	char path[128];
+
+	cr_assert_not_null(mkdtemp(dir));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		cr_assert_eq(mkdir(path, 0700), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, i ? "v4" : "fedcba9876543210/v3");
+		locked[i] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cr_assert_eq(flock(locked[i], LOCK_SH), 0);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+Test(doctor, maps_of_killed_agents_are_told_with_the_command_that_removes_them)
+{
+	char dir[] = "/tmp/scram-test-XXXXXX", want[2][64], path[64];
+	struct sc_finding f = {0};
+	int locked[2];
+
+	make_pins(dir, locked);
+	sc_find_pins(dir, &f);
+	cr_expect_eq(f.level, SC_LEVEL_YELLOW);
+	cr_expect_not_null(strstr(f.text, "maps of 2 agents"), "%s", f.text);
+	cr_expect_eq(strncmp(f.fix, "sudo rm -r /tmp/", 16), 0, "%s", f.fix);
+	snprintf(want[0], sizeof(want[0]), "%s/v3", dir);
+	snprintf(want[1], sizeof(want[1]), "%s/0123456789abcdef/v2", dir);
+	for (int i = 0; i < 2; i++)
+		cr_expect_not_null(strstr(f.fix, want[i]), "%s", f.fix);
+	cr_expect_eq(strlen(f.fix), strlen("sudo rm -r  ") + strlen(want[0]) + strlen(want[1]));
+	/* More than the command has room for: none is cut short. */
+	for (int i = 10; i < 40; i++) {
+		snprintf(path, sizeof(path), "%s/v%d", dir, i);
+		cr_assert_eq(mkdir(path, 0700), 0);
+	}
+	sc_find_pins(dir, &f);
+	cr_expect_not_null(strstr(f.text, "maps of 32 agents"), "%s", f.text);
+	cr_expect_not_null(strstr(f.text, "names the first"), "%s", f.text);
+	for (char *at = strstr(f.fix, " /"); at; at = strstr(at, " /")) {
+		at++;
+		snprintf(path, sizeof(path), "%.*s", (int)strcspn(at, " "), at);
+		cr_expect_eq(access(path, F_OK), 0, "%s", path);
+	}
+	close(locked[0]);
+	close(locked[1]);
+	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+Test(doctor, where_no_agent_has_died_nothing_is_to_be_removed)
+{
+	char dir[] = "/tmp/scram-test-XXXXXX";
+	struct sc_finding f = {0};
+
+	cr_assert_not_null(mkdtemp(dir));
+	sc_find_pins(dir, &f);
+	rmdir(dir);
+	cr_expect_eq(f.level, SC_LEVEL_GREEN);
+	cr_expect_str_empty(f.fix);
+	f = (struct sc_finding){0};
+	sc_find_pins(dir, &f);
+	cr_expect_str_empty(f.text, "no such directory, nothing to tell");
 }
 
 Test(doctor, mount_lines_are_taken_apart)
