@@ -8,8 +8,13 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "sys/bpf.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 TestSuite(trap, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
@@ -152,4 +157,27 @@ Test(trap, long_action_holds_up_neither_the_ticks_nor_another_fire)
 	cr_expect(sc_live_is_alive(pid), "still within its grace");
 	sc_kit_end(pid);
 	sc_kit_wait("ask", "outcome", "emptied", 1);
+}
+
+static bool is_pin_dir_locked(void)
+{
+	char dir[SC_BPF_PIN_DIR_MAX];
+	_cleanup_close_ int fd = -1;
+
+	cr_assert_eq(sc_bpf_pin_dir(sc_kit.run_dir, dir), 0);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_geq(fd, 0, "%s: %s", dir, strerror(errno));
+	return flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+Test(trap, maps_that_a_killed_agent_leaves_are_told)
+{
+	sc_kit_start(BY_HAND);
+	cr_expect(is_pin_dir_locked());
+	cr_assert_eq(sc_rig_stop(&sc_kit, SIGKILL, NULL), 0);
+	cr_expect_not(is_pin_dir_locked());
+	sc_kit_expect("doctor", 3, "agents that were killed");
+	sc_kit_expect("doctor", 3, "sudo rm -r /sys/fs/bpf/scram/");
+	cr_assert_eq(sc_rig_start(&sc_kit, NULL), 0);
+	cr_expect(is_pin_dir_locked());
 }
