@@ -154,6 +154,7 @@ struct sc_engine {
 	struct sc_notifiers *notifiers;
 	struct sc_secret *secret;
 	bool stopping;
+	bool is_over; /* agent.stopped is recorded: nothing is asked any more but by workers */
 
 	/* the running set: swapped whole on reload */
 	struct sc_config config;

@@ -177,6 +177,8 @@ void sc_ops_serve(struct sc_engine *e, const struct sc_principal *who, struct sc
 			   call.args ? "another type" : fault.text);
 	else if (op < 0)
 		sc_op_fail(&call, SC_EXIT_USAGE, "unknown op");
+	else if (!who->worker && e->is_over)
+		sc_op_fail(&call, SC_EXIT_FAILED, "the agent has ended its work");
 	else if (!who->worker && sc_op_is_of_workers((enum sc_op)op))
 		refuse(&call, name);
 	else

@@ -245,6 +245,18 @@ int sc_engine_start(struct sc_engine *e)
 	return r == 0 ? sc_engine_arm_ticks(e) : r;
 }
 
+/* The last records still go to the store, where it is up: only the workers are served. */
+static void bid_farewell(struct sc_engine *e)
+{
+	e->is_over = true;
+	sc_loop_remove(&e->loop, &e->tick_timer);
+	sc_loop_remove(&e->loop, &e->look_timer);
+	sc_loop_remove(&e->loop, &e->wakes);
+	sc_loop_remove(&e->loop, &e->hand_bell);
+	sc_loop_remove(&e->loop, &e->collector_bell);
+	sc_workers_farewell(e);
+}
+
 void sc_engine_stop(struct sc_engine *e)
 {
 	bool came_up = e->set && e->ports && e->journal;
@@ -258,6 +270,7 @@ void sc_engine_stop(struct sc_engine *e)
 		record_life(e, SC_RECORD_AGENT_STOPPED);
 		sc_records_keep(e);
 		e->stopping = true;
+		bid_farewell(e);
 		/* The last state file must not find its room taken by the one before. */
 		sc_syncer_finish(&e->syncer);
 		sc_state_keep(e, true);

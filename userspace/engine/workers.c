@@ -17,6 +17,9 @@
 #define HTTP_RETRY_NS (10 * SC_NS_PER_S)
 /* What was killed is reaped within this; the rest is init's. */
 #define REAP_MS 1000
+/* All of it: what a row allows, and a moment for the signals that follow. */
+#define FAREWELL_NS      (1500 * SC_NS_PER_MS)
+#define FAREWELL_LOOK_MS 100
 
 static void on_timer(void *owner, uint32_t events)
 {
@@ -122,7 +125,10 @@ static void retry_http(struct sc_engine *e, uint64_t now_ns)
 
 static void find_wants(const struct sc_engine *e, struct sc_worker *w)
 {
-	w->is_wanted = !e->workers->is_stopping && e->ports->processes.start &&
+	const struct sc_workers *ws = e->workers;
+	bool is_kept = w->row->farewell_ns && !ws->is_farewell && w->pid;
+
+	w->is_wanted = (!ws->is_stopping || is_kept) && e->ports->processes.start &&
 		       w->row->is_wanted(e);
 	w->wants_group = w->is_wanted && w->row->wants_group && w->row->wants_group(e);
 }
@@ -168,10 +174,29 @@ void sc_workers_stop(struct sc_engine *e)
 
 bool sc_workers_are_left(const struct sc_engine *e)
 {
-	for (int i = 0; e->workers && i < SC_WORKER_COUNT; i++)
-		if (e->workers->worker[i].pid || e->workers->worker[i].start.job.is_busy)
+	for (int i = 0; e->workers && i < SC_WORKER_COUNT; i++) {
+		const struct sc_worker *w = &e->workers->worker[i];
+
+		if (w->row->farewell_ns && !e->workers->is_farewell)
+			continue;
+		if (w->pid || w->start.job.is_busy)
 			return true;
+	}
 	return false;
+}
+
+void sc_workers_farewell(struct sc_engine *e)
+{
+	uint64_t give_up_ns = sc_mono_ns() + FAREWELL_NS;
+
+	if (!e->workers || e->workers->timer.fd < 0)
+		return;
+	e->workers->is_farewell = e->workers->is_stopping = true;
+	e->workers->wanted_of = UINT64_MAX;
+	sc_workers_look(e);
+	while (sc_workers_are_left(e) && sc_mono_ns() < give_up_ns &&
+	       sc_loop_once(&e->loop, FAREWELL_LOOK_MS) == 0)
+		sc_workers_look(e);
 }
 
 static void kill_now(struct sc_engine *e, int pidfd)

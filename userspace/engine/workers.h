@@ -6,7 +6,8 @@
  *
  * Events that every worker gets: `hello` first (version, commit, limits, and what the row adds),
  * `changed` {conditions, fires, status, seq} when one of these has changed, at most every
- * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end. A room that
+ * SC_WORKERS_CHANGED_NS, and about once a second when none has; `stop` before the end, with the
+ * newest record and within_ms, how long it has for what it still has to do. A room that
  * has more to say to its worker uses sc_workers_tell.
  */
 #pragma once
@@ -41,6 +42,9 @@ struct sc_worker_row {
 	void (*on_gone)(struct sc_engine *e);
 	uint64_t ops;           /* 1 << enum sc_op of what it may ask, `ready` included */
 	const char *const *env; /* NULL-ended names of variables that are passed on */
+	/* When the agent ends it is asked last, and has so long for the last records; 0 = it is asked
+	 * with the first. */
+	uint64_t farewell_ns;
 	uint64_t memory_max;    /* bytes of private memory (RLIMIT_DATA) */
 	uint64_t files_max;     /* descriptors */
 	uint64_t tasks_max;     /* processes and threads of its user */
@@ -69,9 +73,12 @@ void sc_workers_close(struct sc_engine *e);
 /* After open: the table and its timer are watched; the syncer and the ports must be there. 0 or
  * -errno. */
 int sc_workers_start(struct sc_engine *e);
-/* Asks every worker to end; looks go on meanwhile. */
+/* Asks every worker to end but those that are asked last; looks go on meanwhile. */
 void sc_workers_stop(struct sc_engine *e);
-/* True while a worker has not ended. */
+/* The last record is written: runs the loop until those asked last have ended too, or their time is
+ * over. Nothing but workers may be served by the loop then. */
+void sc_workers_farewell(struct sc_engine *e);
+/* True while a worker that was asked to end has not. */
 bool sc_workers_are_left(const struct sc_engine *e);
 /* After each turn of the loop: starts what is due, tells what has changed. Cheap when nothing is.
  */

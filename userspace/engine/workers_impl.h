@@ -90,6 +90,7 @@ struct sc_workers {
 	uint64_t armed_ns;  /* when the timer goes off; 0 = never */
 	uint64_t wanted_of; /* e->changes.conditions when is_wanted was found */
 	bool is_stopping;   /* nothing is started any more */
+	bool is_farewell;   /* and those that are asked last have been */
 };
 
 /* --- workers.c --- */

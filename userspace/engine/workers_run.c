@@ -84,6 +84,7 @@ static void ended(struct sc_worker *w)
 		w->row->on_gone(w->engine);
 	if (w->is_stopping || w->engine->workers->is_stopping) {
 		w->up_ns = 0;
+		w->is_wanted &= !w->engine->workers->is_stopping;
 		set_state(w, SC_WORKER_OFF);
 	} else {
 		wait_for_next(w);
@@ -133,11 +134,20 @@ void sc_worker_end(struct sc_worker *w, const char *why, bool hard)
 
 static void stop(struct sc_worker *w)
 {
-	static const char event[] = SC_EVENT_HEAD SC_EVENT_STOP "\"}";
+	struct sc_journal_stats stats;
+	char event[128];
+	int n;
 
-	(void)sc_control_tell(&w->engine->control, link_of(w), event, sizeof(event) - 1);
+	sc_journal_stats(w->engine->journal, &stats);
+	n = snprintf(event, sizeof(event),
+		     SC_EVENT_HEAD SC_EVENT_STOP "\",\"within_ms\":%llu,\"seq\":%llu}",
+		     (unsigned long long)(w->row->farewell_ns / SC_NS_PER_MS),
+		     (unsigned long long)stats.seq);
+	(void)sc_control_tell(&w->engine->control, link_of(w), event, (size_t)n);
 	w->is_stopping = true;
 	sc_worker_end(w, "it was asked to end", false);
+	if (w->state == SC_WORKER_ENDING)
+		w->deadline_ns += w->row->farewell_ns;
 }
 
 /* --- its start --- */

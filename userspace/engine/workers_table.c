@@ -101,6 +101,7 @@ const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT] = {
 			    .on_gone = sc_store_gone,
 			    .ops = OP(READY) | OP(SEGMENT) | OP(SHIP_STATE) | OP(SHIP_QUARANTINE),
 			    .env = ship_env,
+			    .farewell_ns = SC_NS_PER_S,
 			    .memory_max = 64 * MIB,
 			    .files_max = 64,
 			    .tasks_max = 32},

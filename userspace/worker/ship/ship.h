@@ -34,10 +34,12 @@ struct sc_ship {
 	struct sc_batch *failed; /* that one; valid until the next is filled */
 	uint64_t single_until;   /* one record per batch up to here, to find the one refused */
 
-	uint64_t newest;  /* of the journal, as told by `changed` */
-	uint64_t durable; /* on the disk, as told in the answer to ship.state */
-	bool stops;
-	int link_error; /* the link is of no use any more: why */
+	uint64_t newest;   /* of the journal, as told by `changed` */
+	uint64_t durable;  /* on the disk, as told in the answer to ship.state */
+	bool stops;        /* asked to end: once record stop_seq is there, or stop_ns has come */
+	uint64_t stop_seq; /* the last one that there will be */
+	uint64_t stop_ns;  /* CLOCK_MONOTONIC */
+	int link_error;    /* the link is of no use any more: why */
 
 	/* Told to the core. */
 	bool is_connected;
@@ -55,7 +57,8 @@ struct sc_ship {
 /* 0 or -ENOMEM. */
 int sc_ship_init(struct sc_ship *s, struct sc_link *link, const char *url);
 void sc_ship_done(struct sc_ship *s);
-/* Ships until the core says stop: 0, or -errno when the link breaks. */
+/* Ships until the core says stop, and what is there then while the store is up and the core's time
+ * for it lasts: 0, or -errno when the link breaks. */
 int sc_ship_run(struct sc_ship *s);
 
 /* --- between its files --- */

@@ -11,6 +11,9 @@
 #include <poll.h>
 #include <string.h>
 
+/* The core ends it soon after what it told; this is against a slip. */
+#define FAREWELL_MS_MAX 10000ULL
+
 static uint64_t number_of(const json_t *root, const char *key)
 {
 	json_int_t n = json_integer_value(json_object_get(root, key));
@@ -22,13 +25,24 @@ static void take_message(struct sc_ship *s, const struct sc_link_message *m)
 {
 	json_t *root;
 
-	if (sc_link_is_event(m, SC_EVENT_STOP))
-		s->stops = true;
-	if (!sc_link_is_event(m, SC_EVENT_CHANGED))
+	if (!sc_link_is_event(m, SC_EVENT_CHANGED) && !sc_link_is_event(m, SC_EVENT_STOP))
 		return;
 	root = json_loadb(m->text, m->size, JSON_REJECT_DUPLICATES, NULL);
 	s->newest = SC_MAX(s->newest, number_of(root, "seq"));
+	if (sc_link_is_event(m, SC_EVENT_STOP)) {
+		s->stops = true;
+		s->stop_seq = s->newest;
+		s->stop_ns = sc_mono_ns() +
+			     SC_MIN(number_of(root, "within_ms"), FAREWELL_MS_MAX) * SC_NS_PER_MS;
+	}
 	json_decref(root);
+}
+
+/* Nothing is left to do, or no way or time to do it. */
+static bool is_over(const struct sc_ship *s)
+{
+	return s->stops &&
+	       (!s->is_connected || s->cursor >= s->stop_seq || sc_mono_ns() >= s->stop_ns);
 }
 
 static int end(struct sc_ship *s, int error)
@@ -50,7 +64,7 @@ static int drain(struct sc_ship *s)
 		if (r < 0)
 			return end(s, r);
 		if (r == 0)
-			return s->stops ? -ECANCELED : n;
+			return is_over(s) ? -ECANCELED : n;
 		take_message(s, &m);
 	}
 }
@@ -62,9 +76,10 @@ int sc_ship_wait(void *ship, int fd, short events, uint64_t deadline_ns)
 	for (;;) {
 		struct pollfd p[] = {{.fd = sc_link_fd(s->link), .events = POLLIN},
 				     {.fd = fd, .events = events}};
-		uint64_t now = sc_mono_ns();
-		uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
 		int n = drain(s);
+		uint64_t until = s->stops ? SC_MIN(deadline_ns, s->stop_ns) : deadline_ns;
+		uint64_t now = sc_mono_ns();
+		uint64_t left = until > now ? until - now : 0;
 
 		if (n < 0)
 			return n;
@@ -75,7 +90,7 @@ int sc_ship_wait(void *ship, int fd, short events, uint64_t deadline_ns)
 			return -errno;
 		if (n > 0 && p[1].revents)
 			return 1;
-		if (n == 0 && left == 0)
+		if (n == 0 && left == 0 && until == deadline_ns)
 			return 0;
 	}
 }
