@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SC_TALLY_ROWS    64
+#define SC_TALLY_ROWS    128
 #define SC_TALLY_KEY_MAX 640
 
 struct sc_tally_row {

@@ -209,6 +209,7 @@ struct sc_engine {
 	uint64_t fires_total, vetoes_total, journal_failures, predicate_overruns;
 	uint64_t last_seal_ns;
 	struct sc_statefile statefile;
+	uint64_t refused; /* requests, for who asked */
 	struct sc_tally refusals; /* what somebody had no right to: refusals.c */
 	struct {
 		uint64_t conditions; /* sets that ran */

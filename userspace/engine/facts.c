@@ -152,7 +152,6 @@ static void fill_outside_facts(struct sc_engine *e, const struct sc_fire_request
 		.forced_readonly = e->forced_readonly,
 		.disarmed = e->disarmed.is_on,
 		.disarm_reason = e->disarmed.reason,
-		.has_target = rq->impossible != NULL, /* it fails for what is missing */
 		.protected_by = rq->outside ? sc_engine_protected_by(e, SC_SLOT_NONE, NULL, 0)
 					    : NULL,
 	};

@@ -39,6 +39,7 @@ void sc_refusals_note(struct sc_engine *e, const struct sc_refusal *refusal)
 	char key[SC_TALLY_KEY_MAX];
 	struct sc_str text;
 
+	e->refused += refusal->count;
 	sc_str_init(&text, key, sizeof(key));
 	write_key(&text, refusal);
 	/* Without the bracket that opens it. */

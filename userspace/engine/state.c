@@ -245,6 +245,7 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	sc_json_member_u64(j, "slots_free", e->ports->kernel.slots - sc_targets_count(e->targets));
 	sc_json_member_u64(j, "fires", e->fires_total);
 	sc_json_member_u64(j, "vetoes", e->vetoes_total);
+	sc_json_member_u64(j, "requests_refused", e->refused);
 	sc_json_member_text(j, "config_digest", e->config.digest);
 	add_tick(e, j);
 	add_conditions(e, j);

@@ -216,7 +216,8 @@ static void add_unknown_runs(struct sc_str *out, const json_t *probes)
 static void add_probes(struct sc_str *out, const json_t *probes)
 {
 	static const struct metric where_known[] = {
-		{"scram_probe_answer", "answer", "1 for yes, 0 for no, none when unknown.", 1, false},
+		{"scram_probe_answer", "answer", "1 for yes, 0 for no, none when unknown.", 1,
+		 false},
 		{"scram_probe_age_seconds", "age_s", "Since it was last heard of.", 1, false},
 	};
 	static const struct metric each[] = {
@@ -307,6 +308,8 @@ static const struct metric metrics[] = {
 	 false},
 	{"scram_fires", "fires", "Fires that were recorded.", 1, true},
 	{"scram_vetoes", "vetoes", "Fires that an interlock vetoed.", 1, true},
+	{"scram_requests_refused", "requests_refused", "Requests without the right to it.", 1,
+	 true},
 	{"scram_ticks", "tick.count", "Full ticks.", 1, true},
 	{"scram_ticks_early", "tick.early", "Ticks that an event asked for.", 1, true},
 	{"scram_tick_overruns", "tick.overruns", "Ticks longer than the interval.", 1, true},
