@@ -52,6 +52,7 @@ static const struct {
 };
 
 static const char *const evidence_headers[] = {"OPERAND", "VALUE", "", "THRESHOLD", "TRUTH"};
+static const char *const told_headers[] = {"TIME", "SINK", "TO", "OF", "RESULT"};
 static const char *const interlock_headers[] = {"INTERLOCK", "ANSWER", "REASON"};
 
 static void add_field(struct sc_str *out, const struct field *field, const json_t *fire)
@@ -138,12 +139,36 @@ void sc_render_timings(struct sc_str *out, const json_t *fire, const char *befor
 		sc_str_add(out, "\n");
 }
 
+static void add_told(struct sc_str *out, const json_t *told)
+{
+	_cleanup_table_ struct sc_table table = {0};
+	json_t *t;
+	size_t i;
+
+	sc_table_init(&table, told_headers, SC_ARRAY_SIZE(told_headers), 0);
+	json_array_foreach (told, i, t) {
+		_cleanup_str_ struct sc_str time = {0};
+
+		sc_str_init_heap(&time);
+		sc_add_time(&time, sc_get_text(t, "at", NULL));
+		sc_table_add(&table, &time);
+		sc_table_add_escaped(&table, sc_get_text(t, "sink", NULL));
+		sc_table_add_escaped(&table, sc_get_text(t, "to", NULL));
+		sc_table_add_escaped(&table, sc_get_text(t, "of", NULL));
+		sc_table_add_escaped(&table, sc_get_bool(t, "ok")
+						     ? "delivered"
+						     : sc_get_text(t, "why", "failed"));
+	}
+	sc_table_print(&table, out, 2);
+}
+
 void sc_render_show(struct sc_str *out, const json_t *reply)
 {
 	const json_t *fire = json_object_get(reply, "fire");
 	const json_t *snapshot = json_object_get(fire, "state_snapshot");
 	const json_t *operands = json_object_get(snapshot, "operands");
 	const json_t *left = json_object_get(fire, "left");
+	const json_t *told = json_object_get(fire, "told");
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(fields); i++)
 		add_field(out, &fields[i], fire);
@@ -159,16 +184,23 @@ void sc_render_show(struct sc_str *out, const json_t *reply)
 		sc_str_add(out, "\nleft\n");
 		sc_add_tree(out, left, 1);
 	}
+	if (json_array_size(told)) {
+		sc_str_add(out, "\ntold\n");
+		add_told(out, told);
+	}
 }
 
-/* Who was left is told beside the fire; people and scripts look for it inside. */
+/* Who was left, and who was told, stand beside the fire; people and scripts look for it inside. */
 static void adapt(json_t *reply)
 {
 	json_t *fire = json_object_get(reply, "fire");
 	json_t *left = json_object_get(reply, "left");
+	json_t *told = json_object_get(reply, "told");
 
 	if (json_is_object(fire) && left)
 		json_object_set(fire, "left", left);
+	if (json_is_object(fire) && told)
+		json_object_set(fire, "told", told);
 }
 
 int sc_verb_show(const struct sc_args *args)

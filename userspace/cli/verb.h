@@ -74,6 +74,7 @@ int sc_verb_run(const struct sc_args *args);
 int sc_verb_show(const struct sc_args *args);
 int sc_verb_signals(const struct sc_args *args);
 int sc_verb_status(const struct sc_args *args);
+int sc_verb_test_notify(const struct sc_args *args);
 int sc_verb_unbreak(const struct sc_args *args);
 int sc_verb_unquarantine(const struct sc_args *args);
 int sc_verb_unregister(const struct sc_args *args);

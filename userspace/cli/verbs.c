@@ -399,6 +399,17 @@ static const struct sc_verb verbs[] = {
 		.run = sc_verb_status,
 	},
 	{
+		.name = "test-notify",
+		.operands = "",
+		.help = "tell everybody whom the file's `notify` names, and show who heard it",
+		.details = "Records a test, waits until each sink was told of it or has failed, "
+			   "and exits 1 when one has. Sinks that only conditions name are not "
+			   "told. To report for a program, see notify.",
+		.options = OPTIONS(OPERATOR),
+		.kind = SC_VERB_WRITES,
+		.run = sc_verb_test_notify,
+	},
+	{
 		.name = "unbreak",
 		.operands = "COMPONENT|CGROUP",
 		.operands_min = 1,
