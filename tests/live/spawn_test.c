@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -62,8 +64,8 @@ static bool has_changed_user(pid_t child, bool *is_changing)
 	return false;
 }
 
-/* Stops the new child of the spawner as soon as it has the worker's user. */
-static void stop_at_change_of_user(pid_t spawner)
+/* Stops the new child of the spawner as soon as it has the worker's user; returns its pid. */
+static pid_t stop_at_change_of_user(pid_t spawner)
 {
 	bool is_changing = false;
 	int status;
@@ -78,13 +80,15 @@ static void stop_at_change_of_user(pid_t spawner)
 	} while (pid == spawner || !has_changed_user(pid, &is_changing));
 	cr_assert_eq(kill(pid, SIGSTOP), 0);
 	cr_assert_eq(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+	return pid;
 }
 
-Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 300)
+/* A spawner whose child is stopped; what the test has open, both have. */
+static pid_t start_stopped(pid_t *child)
 {
 	const long options = PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
-	int go[2], status = 0;
 	pid_t spawner;
+	int go[2];
 
 	sc_need_root();
 	cr_assert_eq(pipe2(go, O_CLOEXEC), 0);
@@ -92,8 +96,34 @@ Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 300)
 	cr_assert_gt(spawner, 0);
 	cr_assert_eq(ptrace(PTRACE_SEIZE, spawner, NULL, options), 0);
 	cr_assert_eq(write(go[1], "", 1), 1);
-	stop_at_change_of_user(spawner);
+	*child = stop_at_change_of_user(spawner);
+	return spawner;
+}
+
+Test(spawn, a_start_that_is_stopped_ends_by_itself, .timeout = 300)
+{
+	pid_t child, spawner = start_stopped(&child);
+	int status = 0;
 
 	cr_assert_eq(sc_wait_child(spawner, &status, 60000), 0, "the start is waited for still");
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == ENDED, "%x", (unsigned)status);
+}
+
+/* The agent is killed, and the next must be able to start at once. */
+Test(spawn, a_start_that_is_held_up_holds_no_lock_of_the_agent, .timeout = 300)
+{
+	char path[] = "/tmp/scram-test-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC), again = open(path, O_RDONLY | O_CLOEXEC);
+	pid_t child, spawner;
+
+	cr_assert(fd >= 0 && again >= 0);
+	unlink(path);
+	cr_assert_eq(flock(fd, LOCK_EX), 0);
+	spawner = start_stopped(&child);
+	close(fd);
+	cr_expect_lt(flock(again, LOCK_EX | LOCK_NB), 0, "the spawner has it");
+	cr_assert_eq(kill(spawner, SIGKILL), 0);
+	cr_assert_eq(sc_wait_child(spawner, NULL, 60000), 0);
+	cr_expect_eq(flock(again, LOCK_EX | LOCK_NB), 0, "its child has it still");
+	cr_expect_eq(sc_wait_gone(child, 60000), 0);
 }

@@ -17,12 +17,17 @@
 #include "version.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 
 /* Read again at start beyond the last snapshot, which holds what is not over: room for about the
  * 1,024 closed fires that the fire list remembers. */
 #define HISTORY_SEGMENTS 8
+/* So long the locks of an agent that was just killed are waited for: a child of it, on the way to
+ * another program (sys/spawn.c), has them for a moment more. */
+#define LOCK_NS      (3 * SC_NS_PER_S)
+#define LOCK_LOOK_MS 10
 
 /* Read once at boot of the agent, never polled: a flip while it runs changes nothing. */
 static bool is_readonly_forced(void)
@@ -57,16 +62,26 @@ static int open_dir(const char *path, mode_t mode, const char *what)
 	return r;
 }
 
+/* Nothing tells when a lock becomes free. */
+static bool may_look_again(uint64_t end_ns)
+{
+	return sc_mono_ns() < end_ns && poll(NULL, 0, LOCK_LOOK_MS) == 0;
+}
+
 /* Two agents must not share a socket and a state file; the state directory has the journal's own
  * lock. */
 static int open_dirs(struct sc_engine *e)
 {
+	uint64_t end_ns = sc_mono_ns() + LOCK_NS;
+
 	e->state_dir_fd = open_dir(e->options->state_dir, 0700, "state directory");
 	e->run_dir_fd = open_dir(e->options->run_dir, 0755, "run directory");
 	if (e->state_dir_fd < 0 || e->run_dir_fd < 0)
 		return SC_MIN(e->state_dir_fd, e->run_dir_fd);
-	if (flock(e->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	do
+		if (flock(e->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+	while (may_look_again(end_ns));
 	sc_log_error("%s: another agent is running here; `scram status` shows it",
 		     e->options->run_dir);
 	return -EBUSY;
@@ -75,11 +90,14 @@ static int open_dirs(struct sc_engine *e)
 static int open_records(struct sc_engine *e)
 {
 	struct sc_journal_options options = {.state_dir = e->options->state_dir};
+	uint64_t end_ns = sc_mono_ns() + LOCK_NS;
 	struct sc_diag diag = {0};
 	int r;
 
-	e->now = sc_time_now();
-	r = sc_journal_open(&options, &e->now, &e->journal, &diag);
+	do {
+		e->now = sc_time_now();
+		r = sc_journal_open(&options, &e->now, &e->journal, &diag);
+	} while (r == -EBUSY && may_look_again(end_ns));
 	if (r < 0) {
 		sc_log_error("journal of %s: %s", e->options->state_dir,
 			     r == -EBUSY    ? "another agent is running here"

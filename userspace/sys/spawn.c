@@ -24,12 +24,15 @@
 #define PROGRAM_STACK_BYTES (1024UL * 1024)
 /* From the change of user to the program, which a loaded host or a disk can take its time over. */
 #define RUN_S 5
-/* Above the descriptors that the child puts in place. */
+/* The child's descriptors behind the link's, until it runs the program. */
+enum { PROGRAM_FD = SC_SPAWN_LINK_FD + 1, PROCS_FD, FDS_END };
+/* Above those. */
 #define FIRST_FREE_FD 10
 
 struct child {
 	const struct sc_spawn *spawn;
-	int program_fd, link_fd;
+	int program_fd, link_fd,
+		procs_fd; /* copies, from FIRST_FREE_FD on; -1 = no cgroup to join */
 	pid_t parent;
 	/* What went wrong: written by the child, read by the parent, which waits meanwhile. */
 	volatile int error;
@@ -107,20 +110,23 @@ static int reset_scheduler(void)
  * in assembler; it has made nothing yet that would be counted elsewhere. */
 static int join_cgroup(const struct child *c)
 {
-	if (c->spawn->procs_fd <= 0)
+	if (c->procs_fd < 0)
 		return 0;
-	return write(c->spawn->procs_fd, "0", 1) == 1 ? 0 : -1;
+	return write(PROCS_FD, "0", 1) == 1 ? 0 : -1;
 }
 
+/* First of all: what the agent has open, its locks and programs among it, must not live on in a
+ * child that is held up when the agent is killed. */
 static int place_fds(const struct child *c)
 {
 	int null = open("/dev/null", O_RDONLY);
 
 	if (null < 0 || (null != 0 && dup2(null, 0) < 0) || dup2(2, 1) < 0 ||
-	    dup2(c->link_fd, SC_SPAWN_LINK_FD) < 0)
+	    dup2(c->link_fd, SC_SPAWN_LINK_FD) < 0 ||
+	    dup3(c->program_fd, PROGRAM_FD, O_CLOEXEC) < 0 ||
+	    (c->procs_fd >= 0 && dup3(c->procs_fd, PROCS_FD, O_CLOEXEC) < 0))
 		return -1;
-	/* Every descriptor of the agent is close-on-exec; this is for one that was forgotten. */
-	return (int)syscall(SYS_close_range, SC_SPAWN_LINK_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	return (int)syscall(SYS_close_range, c->procs_fd < 0 ? PROCS_FD : FDS_END, ~0U, 0);
 }
 
 static int reset_signals(void)
@@ -130,7 +136,7 @@ static int reset_signals(void)
 	return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
-/* After the change of user, which clears it. The agent may be dead already. */
+/* Again after the change of user, which clears it. The agent may be dead already. */
 static int die_with(pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -159,7 +165,7 @@ static int run_program(const struct child *c)
 {
 	char *const argv[] = {(char *)(uintptr_t)c->spawn->program, NULL};
 
-	return (int)syscall(SYS_execveat, c->program_fd, "", argv, c->spawn->env, AT_EMPTY_PATH);
+	return (int)syscall(SYS_execveat, PROGRAM_FD, "", argv, c->spawn->env, AT_EMPTY_PATH);
 }
 
 static int child_main(void *arg)
@@ -175,11 +181,12 @@ static int child_main(void *arg)
 			r = (call);  \
 		}                    \
 	} while (0)
+	STEP("descriptors", place_fds(c));
+	STEP("the agent's end", die_with(c->parent));
 	STEP(SC_SPAWN_STEP_CGROUP, join_cgroup(c));
 	STEP("directory", chdir("/"));
 	STEP("OOM score", reset_oom());
 	STEP("scheduler", reset_scheduler());
-	STEP("descriptors", place_fds(c));
 	STEP("limits", set_limits(c->spawn));
 	STEP("deadline", live_at_most(RUN_S));
 	STEP("user", drop_user(c));
@@ -220,6 +227,7 @@ int sc_spawn(const struct sc_spawn *s, pid_t *pid, int *pidfd, const char **step
 	_cleanup_close_ int program = openat(s->dirfd, s->program, O_PATH | O_CLOEXEC);
 	_cleanup_close_ int program_fd = program < 0 ? -1 : lift(program);
 	_cleanup_close_ int link_fd = lift(s->link_fd);
+	_cleanup_close_ int procs_fd = s->procs_fd > 0 ? lift(s->procs_fd) : -1;
 	_cleanup_close_ int child_fd = -1;
 	struct child c = {.spawn = s, .parent = getpid()};
 	char *stack;
@@ -227,10 +235,11 @@ int sc_spawn(const struct sc_spawn *s, pid_t *pid, int *pidfd, const char **step
 
 	SC_ASSERT(s->uid != 0 && s->gid != 0);
 	*step = "program";
-	if (program_fd < 0 || link_fd < 0)
+	if (program_fd < 0 || link_fd < 0 || (s->procs_fd > 0 && procs_fd < 0))
 		return -errno;
 	c.program_fd = program_fd;
 	c.link_fd = link_fd;
+	c.procs_fd = procs_fd;
 	stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (stack == MAP_FAILED)
