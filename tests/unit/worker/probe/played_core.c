@@ -24,6 +24,7 @@ static _Noreturn void be_worker(int fd)
 	_cleanup_link_message_ struct sc_link_message hello = {.fd = -1};
 	static struct sc_prober prober;
 	static struct sc_link link;
+	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGPIPE, &ignore, NULL);
@@ -34,7 +35,9 @@ static _Noreturn void be_worker(int fd)
 		_exit(101);
 	if (sc_sandbox_enter(SC_SANDBOX_RUN) < 0 || sc_link_ready(&link, NULL) < 0)
 		_exit(102);
-	_exit(sc_prober_run(&prober) == 0 ? 0 : 1);
+	r = sc_prober_run(&prober);
+	sc_prober_done(&prober);
+	_exit(r == 0 ? 0 : 1);
 }
 
 static void say_with(struct sc_core *c, const char *text, int along)
