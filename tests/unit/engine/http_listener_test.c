@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct asked {
 	const char *option, *host, *port;
@@ -119,4 +121,81 @@ Test(http_listener, what_a_worker_shut_down_listens_again)
 	cr_expect_eq(connect(fd, (struct sockaddr *)&at, size), 0);
 	close(fd);
 	sc_http_listener_close(&l);
+}
+
+/* --- api.sock --- */
+
+static char dir[] = "/tmp/scram-listener-XXXXXX";
+static struct sc_http_listener local;
+
+static void begin_local(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(sc_http_listener_init(&local, "off"), 0);
+}
+
+static void end_local(void)
+{
+	sc_http_listener_close(&local);
+	cr_expect_eq(rmdir(dir), 0, "nothing is left in the run directory");
+}
+
+/* What connecting to it gives: 0 or -errno. */
+static int knock(void)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return connect(fd, (struct sockaddr *)&local.local, sizeof(local.local)) < 0 ? -errno : 0;
+}
+
+TestSuite(api_sock, .init = begin_local, .fini = end_local);
+
+Test(api_sock, is_made_also_where_http_is_off)
+{
+	struct stat st;
+
+	cr_assert_eq(sc_http_listener_open_local(&local, dir), 0, "%s", local.local_why);
+	cr_expect_eq(sc_http_listener_open(&local), 0);
+	cr_expect_lt(local.fd, 0, "and no port is");
+	cr_expect_eq(knock(), 0);
+	cr_assert_eq(stat(local.local.sun_path, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, local.group == (gid_t)-1 ? 0600U : 0660U);
+	cr_expect(local.group == (gid_t)-1 || st.st_gid == local.group || getuid() != 0);
+}
+
+Test(api_sock, takes_the_place_of_one_that_is_left)
+{
+	cr_assert_eq(sc_http_listener_open_local(&local, dir), 0);
+	sc_close(&local.local_fd); /* as a process that is killed does */
+	cr_expect_eq(knock(), -ECONNREFUSED);
+	cr_expect_eq(sc_http_listener_open_local(&local, dir), 0);
+	cr_expect_eq(knock(), 0);
+}
+
+Test(api_sock, says_why_it_is_not_there)
+{
+	char in_the_way[64];
+
+	snprintf(in_the_way, sizeof(in_the_way), "%s/api.sock", dir);
+	cr_assert_eq(mkdir(in_the_way, 0700), 0);
+	cr_expect_lt(sc_http_listener_open_local(&local, dir), 0);
+	cr_expect(strstr(local.local_why, in_the_way), "%s", local.local_why);
+	cr_expect_lt(local.local_fd, 0);
+	sc_http_listener_close(&local);
+	cr_expect_eq(rmdir(in_the_way), 0, "what is not its own is left alone");
+}
+
+Test(api_sock, is_made_anew_when_a_worker_shut_it_down)
+{
+	int before;
+
+	cr_assert_eq(sc_http_listener_open_local(&local, dir), 0);
+	before = local.local_fd;
+	sc_http_listener_renew(&local);
+	cr_expect_eq(local.local_fd, before, "one that listens stays");
+	cr_expect_eq(knock(), 0);
+	cr_assert_eq(shutdown(local.local_fd, SHUT_RDWR), 0);
+	cr_expect_eq(knock(), -ECONNREFUSED);
+	sc_http_listener_renew(&local);
+	cr_expect_eq(knock(), 0);
 }
