@@ -235,6 +235,42 @@ static bool says_yes(void *arg)
 	return r;
 }
 
+/* What curl says to the agent's own socket. */
+static void read_metrics(char *text, size_t size)
+{
+	char socket_path[SC_SANDBOX_PATH_MAX + 16];
+	const char *const argv[] = {
+		"curl", "-sS", "--unix-socket", socket_path, "http://scram/metrics", NULL};
+	size_t n = 0;
+	ssize_t got;
+	int out[2];
+
+	snprintf(socket_path, sizeof(socket_path), "%s/api.sock", sc_kit.run_dir);
+	cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+	cr_assert_gt(sc_helper_exec(-1, argv, out[1], 2), 0);
+	close(out[1]);
+	while ((got = read(out[0], text + n, size - 1 - n)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	close(out[0]);
+}
+
+Test(probe_condition, metrics_tell_of_each_probe)
+{
+	static char id[] = "asks", text[256 * 1024];
+
+	sc_kit_start(ASKING);
+	sc_kit_worker_wait_up("api");
+	cr_assert_eq(sc_wait_until(says_yes, id, 2 * SC_KIT_EVENT_MS), 0);
+	read_metrics(text, sizeof(text));
+	cr_expect_not_null(strstr(text, "\nscram_probe_answer{probe=\"up\"} 1\n"), "%s", text);
+	cr_expect_not_null(strstr(text, "\nscram_probe_runs_total{probe=\"up\"} "));
+	cr_expect_not_null(strstr(text, "\nscram_probe_age_seconds{probe=\"up\"} "));
+	cr_expect_not_null(
+		strstr(text, "\nscram_probe_unknown_total{probe=\"up\",reason=\"budget\"} "));
+	cr_expect_not_null(strstr(text, "# EOF"));
+}
+
 /* Who does not hear of a probe any more does not take its last word for ever. */
 Test(probe_condition, answers_of_a_hung_worker_age_out)
 {

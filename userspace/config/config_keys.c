@@ -66,10 +66,15 @@ static void *add_named(struct sc_config *config, const char *name, const struct 
 	return element;
 }
 
+static size_t count_named(const struct sc_config *config, const struct named *named)
+{
+	return *(const size_t *)(const void *)((const char *)config + named->count);
+}
+
 static bool has_named(const struct sc_config *config, const char *name, const struct named *named)
 {
 	const char *array = *(char *const *)(const void *)((const char *)config + named->array);
-	size_t count = *(const size_t *)(const void *)((const char *)config + named->count);
+	size_t count = count_named(config, named);
 
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(*(char *const *)(const void *)(array + i * named->size), name))
@@ -91,7 +96,8 @@ static void read_named(struct sc_reader *r, const struct sc_value *v, struct sc_
 
 		if (!is_name(r, &v->item[i], named))
 			continue;
-		if (i / 2 >= SC_CONFIG_NAMES_MAX) {
+		/* In all files together. */
+		if (count_named(config, named) >= SC_CONFIG_NAMES_MAX) {
 			sc_fault(r, &v->item[i], "more than %d of kind %s; remove some",
 				 SC_CONFIG_NAMES_MAX, named->noun);
 			return;

@@ -208,6 +208,21 @@ Test(render, why_shows_operands_holding_time_and_vetoes)
 		"  protected  VETO    holds pid 1\n");
 }
 
+Test(render, why_tells_of_each_probe_what_it_said_and_when)
+{
+	assert_rendered(sc_render_why,
+			"{\"condition\":\"leak\",\"probes\":[{\"name\":\"a\",\"answer\":true,"
+			"\"age_s\":3.2,\"reason\":null},{\"name\":\"b\",\"answer\":null,"
+			"\"age_s\":null,\"reason\":\"exit status 7\"},{\"name\":\"c\","
+			"\"answer\":false,\"age_s\":70}],\"targets\":[]}",
+			"leak\n"
+			"PROBE  ANSWER   AGE   REASON\n"
+			"a      yes      3s    -\n"
+			"b      unknown  -     exit status 7\n"
+			"c      no       1m    -\n"
+			"\nno cgroup is in its scope now\n");
+}
+
 Test(render, signals_know_their_units)
 {
 	assert_rendered(

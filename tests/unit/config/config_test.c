@@ -155,6 +155,30 @@ Test(config, includes_are_read_in_the_order_of_their_names)
 	cr_assert(strstr(config.conditions[1].file, "d/10-a.yaml"));
 }
 
+/* Arrays of that size are filled from it. */
+Test(config, names_are_bounded_over_all_files)
+{
+	_cleanup_config_ struct sc_config config = {0};
+	_cleanup_faults_ struct sc_config_faults faults;
+
+	for (unsigned int file = 0; file < 2; file++) {
+		_cleanup_str_ struct sc_str text;
+		char name[32];
+
+		sc_str_init_heap(&text);
+		sc_str_add(&text, "probes:\n");
+		for (unsigned int i = 0; i < 1 + SC_CONFIG_NAMES_MAX / 2; i++)
+			sc_str_addf(&text, "  p%u-%u: {kind: exec, command: [/bin/true]}\n", file,
+				    i);
+		snprintf(name, sizeof(name), "d/%u.yaml", file);
+		write_file(name, text.data, 0644);
+	}
+	cr_assert_eq(
+		load(&config, write_file("scram.yaml", "include: [d/*.yaml]\n", 0644), &faults),
+		-EINVAL);
+	cr_expect_not_null(strstr(text_of(&faults), "more than 256"), "%s", text_of(&faults));
+}
+
 Test(config, who_is_told_adds_up_over_the_files)
 {
 	_cleanup_config_ struct sc_config config = {0};
