@@ -216,10 +216,10 @@ Test(render, why_tells_of_each_probe_what_it_said_and_when)
 			"\"age_s\":null,\"reason\":\"exit status 7\"},{\"name\":\"c\","
 			"\"answer\":false,\"age_s\":70}],\"targets\":[]}",
 			"leak\n"
-			"PROBE  ANSWER   AGE   REASON\n"
-			"a      yes      3s    -\n"
-			"b      unknown  -     exit status 7\n"
-			"c      no       1m    -\n"
+			"PROBE  ANSWER   AGE    REASON\n"
+			"a      yes      3s     -\n"
+			"b      unknown  -      exit status 7\n"
+			"c      no       1m10s  -\n"
 			"\nno cgroup is in its scope now\n");
 }
 
