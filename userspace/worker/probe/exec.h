@@ -46,8 +46,8 @@ struct sc_exec_order {
 	uint64_t budget_ns; /* from now on */
 	/* The answer, exactly once, unless cancelled before. */
 	void (*done)(void *owner, const struct sc_exec_result *result);
-	/* Nothing of it is left: the last call. May be NULL. A process that SIGKILL does not end (it
-	 * hangs in the kernel) holds this up, not `done`. */
+	/* Nothing of it is left: the last call. May be NULL. A process that SIGKILL does not end
+	 * (it hangs in the kernel) holds this up, not `done`. */
 	void (*gone)(void *owner);
 	void *owner;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real programs: what they are given, and what becomes of them. Root's run has a cgroup for each. */
+/* Real programs: what they are given, and what becomes of them. Where the test is root, each has a
+ * cgroup of its own. */
 #include "worker/probe/exec.h"
 
 #include "base/clock.h"

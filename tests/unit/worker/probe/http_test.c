@@ -3,16 +3,24 @@
 #include "worker/probe/verdict.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "harness/harness.h"
 #include "unit/worker/probe/server.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define BUDGET_NS (400 * SC_NS_PER_MS)
 #define PLENTY_NS (60 * SC_NS_PER_S)
@@ -255,6 +263,155 @@ Test(http, only_http_is_spoken)
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(urls); i++)
 		cr_expect_eq(begin(&p, urls[i], PLENTY_NS), -EINVAL, "%s", urls[i]);
+}
+
+/* --- TLS --- */
+
+static const char tls_server[] = "import ssl, http.server as h\n"
+				 "class H(h.BaseHTTPRequestHandler):\n"
+				 "    def do_POST(self):\n"
+				 "        self.rfile.read(int(self.headers['Content-Length']))\n"
+				 "        self.send_response(200)\n"
+				 "        self.send_header('Content-Length', '4')\n"
+				 "        self.end_headers()\n"
+				 "        self.wfile.write(b'true')\n"
+				 "    def log_message(self, *a): pass\n"
+				 "s = h.HTTPServer(('127.0.0.1', 0), H)\n"
+				 "c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"
+				 "c.load_cert_chain('cert.pem', 'key.pem')\n"
+				 "s.socket = c.wrap_socket(s.socket, server_side=True)\n"
+				 "print(s.server_port, flush=True)\n"
+				 "s.serve_forever()\n";
+
+/* Ends with the test, by SIGKILL in `fini`; its first line is its port. */
+static void start_tls(const char *dir)
+{
+	char port[16] = "";
+	int out[2];
+
+	cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+	server.pid = fork();
+	if (server.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], 1);
+		if (chdir(dir) == 0)
+			execlp("python3", "python3", "-c", tls_server, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	cr_assert_gt(read(out[0], port, sizeof(port) - 1), 0, "no TLS server");
+	close(out[0]);
+	server.port = (int)strtol(port, NULL, 10);
+}
+
+static int run_in(const char *dir, const char *const *argv)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		dup2(open("/dev/null", O_WRONLY), 2);
+		if (chdir(dir) == 0)
+			execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static void post_tls(struct post *p, const char *host)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "https://%s:%d/", host, server.port);
+	cr_assert_eq(begin(p, url, PLENTY_NS), 0);
+	finish(p);
+}
+
+Test(http, a_server_must_prove_who_it_is)
+{
+	static const char *const make[] = {
+		"openssl",  "req",      "-x509",   "-newkey",
+		"rsa:2048", "-nodes",   "-days",   "2",
+
+		"-subj",    "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+		"-keyout",  "key.pem",  "-out",    "cert.pem",
+		NULL};
+	char dir[] = "/tmp/scram-tls-XXXXXX", path[64];
+	struct post p;
+
+	cr_assert(mkdtemp(dir));
+	cr_assert_eq(run_in(dir, make), 0, "openssl makes no certificate");
+	start_tls(dir);
+	post_tls(&p, "127.0.0.1");
+	cr_expect_eq(p.result.end, SC_HTTP_NOT_TRUSTED, "%s", p.verdict.why);
+	cr_expect(strstr(p.verdict.why, "TLS: "), "%s", p.verdict.why);
+	/* One that this host trusts, by its address and by no other name. */
+	snprintf(path, sizeof(path), "%s/cert.pem", dir);
+	setenv("SSL_CERT_FILE", path, 1);
+	post_tls(&p, "127.0.0.1");
+	cr_expect(p.verdict.fault == SC_VERDICT_NO_FAULT && p.verdict.value, "%s", p.verdict.why);
+	post_tls(&p, "localhost");
+	cr_expect_eq(p.result.end, SC_HTTP_NOT_TRUSTED, "%s", p.verdict.why);
+	(void)unlink(path);
+	snprintf(path, sizeof(path), "%s/key.pem", dir);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+/* --- names --- */
+
+/* A name server that never answers, for this process alone. */
+static int deafen_names(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons(53)};
+	int fd;
+
+	cr_assert_eq(sc_netns_enter(), 0);
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("none", "/mnt", "tmpfs", 0, NULL), 0);
+	fd = open("/mnt/resolv.conf", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	cr_assert_eq(sc_write_all(fd, "nameserver 127.0.0.1\n", 21), 0);
+	close(fd);
+	cr_assert_eq(mount("/mnt/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL), 0);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static unsigned int n_threads(void)
+{
+	struct stat st;
+
+	cr_assert_eq(stat("/proc/self/task", &st), 0);
+	return (unsigned int)st.st_nlink - 2;
+}
+
+/* glibc asks for 10 s and more; nothing waits for its thread. */
+Test(http, a_name_server_that_hangs_delays_nobody)
+{
+	static const struct sc_server_row fine = {.name = "fine",
+						  .says = "HTTP/1.0 200 OK\r\n\r\ntrue"};
+	_cleanup_close_ int deaf = -1;
+	unsigned int before = n_threads();
+	struct post nameless, p;
+	char byte[512];
+
+	sc_need_root();
+	deaf = deafen_names();
+	sc_server_start(&server, &fine, 1);
+	cr_assert_eq(begin(&nameless, "http://some.example/", BUDGET_NS), 0);
+	cr_assert_eq(begin(&p, url_of(0), PLENTY_NS), 0);
+	finish(&p);
+	cr_expect_eq(p.verdict.fault, SC_VERDICT_NO_FAULT, "%s", p.verdict.why);
+	finish(&nameless);
+	cr_expect_str_eq(p.verdict.why, "");
+	cr_expect_str_eq(nameless.verdict.why, "over its budget of 400ms");
+	cr_expect_gt(n_threads(), before, "the one that asks for the name was waited for");
+	cr_expect_gt(recv(deaf, byte, sizeof(byte), MSG_DONTWAIT), 0, "nobody asked for the name");
 }
 
 Test(http, a_hung_one_delays_no_other)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole worker in its sandbox, with the test as the core: what is asked, when, and what is told. */
+/* The worker as a whole, in its sandbox, with the test as the core. */
 #include "unit/worker/probe/played_core.h"
 
 #include "base/clock.h"
