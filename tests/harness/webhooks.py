@@ -39,6 +39,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             "event": self.headers["Scram-Event"],
             "type": self.headers["Content-Type"],
             "signed": is_signed_well(self.headers, body),
+            "stamp": self.headers["Scram-Timestamp"],
+            "signature": self.headers["Scram-Signature"],
+            "raw": body.decode(),
             "recent": abs(time.time() - int(self.headers["Scram-Timestamp"])) < 300,
             "body": json.loads(body),
         })

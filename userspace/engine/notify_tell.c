@@ -258,10 +258,11 @@ void sc_notifiers_add_told(struct sc_engine *e, const struct sc_fire *fire, stru
 	sc_json_key(j, "told");
 	sc_json_array_begin(j);
 	for (unsigned int i = 0; (t = sc_fold_told_at(e->fold, i)) != NULL; i++) {
-		const struct sc_notifier *n = sc_notifiers_find(&e->notifiers->now, t->sink);
+		const struct sc_notifier *n;
 
-		if (strcmp(t->fire, fire->id) != 0)
+		if (strcmp(t->fire, fire->id) != 0 || !e->notifiers)
 			continue;
+		n = sc_notifiers_find(&e->notifiers->now, t->sink);
 		sc_json_object_begin(j);
 		sc_json_member_text(j, "sink", t->sink);
 		sc_json_member_text(j, "to", n ? n->to : NULL);

@@ -130,7 +130,9 @@ static void add_circuits(struct sc_str *out, const json_t *status)
 static void add_each(struct sc_str *out, const json_t *list, const struct metric *m,
 		     const char *label)
 {
-	const char *name = strcmp(label, "condition") == 0 ? "id" : "name";
+	const char *name = strcmp(label, "condition") == 0 ? "id"
+			   : strcmp(label, "sink") == 0    ? "sink"
+							   : "name";
 	const json_t *element;
 	char sample[96];
 	size_t i;
@@ -160,6 +162,21 @@ static void add_workers(struct sc_str *out, const json_t *status)
 			   strcmp(text_of(worker, "state"), "up") == 0);
 	for (i = 0; i < SC_ARRAY_SIZE(each); i++)
 		add_each(out, workers, &each[i], "worker");
+}
+
+/* Those who are told of what happens. */
+static void add_sinks(struct sc_str *out, const json_t *list)
+{
+	static const struct metric each[] = {
+		{"scram_notify_delivered", "delivered", "Times that it was told.", 1, true},
+		{"scram_notify_failed", "failed", "Times that it could not be told.", 1, true},
+		{"scram_notify_dropped", "dropped", "What it was not told for want of room.", 1,
+		 true},
+		{"scram_notify_waiting", "waiting", "What waits for it.", 1, false},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(each); i++)
+		add_each(out, list, &each[i], "sink");
 }
 
 static void add_conditions(struct sc_str *out, const json_t *list)
@@ -284,6 +301,7 @@ bool sc_view_metrics(struct sc_api *api, json_t *const *replies, struct sc_str *
 	add_circuits(out, status);
 	add_workers(out, status);
 	add_probes(out, json_object_get(status, "probes"));
+	add_sinks(out, json_object_get(status, "notify"));
 	add_conditions(out, json_object_get(replies[1], "conditions"));
 	sc_histograms_take(api->histograms, json_object_get(replies[2], "fires"));
 	sc_histograms_write(api->histograms, out);
