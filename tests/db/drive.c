@@ -5,7 +5,9 @@
  * --kill-ms the worker is killed by SIGKILL again and again and started anew. Prints one JSON
  * object.
  *
- *	db-drive SHIP STATE_DIR RECORDS RATE_PER_S TIMEOUT_S [KILL_MS]
+ *	db-drive SHIP STATE_DIR RECORDS RATE_PER_S TIMEOUT_S [KILL_MS [FAILURES]]
+ *
+ * With FAILURES it ends when the worker has told of so many.
  */
 #include "base/clock.h"
 #include "base/diag.h"
@@ -24,6 +26,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,6 +37,7 @@
 #define SYNC_EVERY  200
 #define LINK_FD     3
 #define REPLY_BYTES 512
+#define MEMORY_MAX  (64ULL << 20) /* as of the ship worker's row in engine/workers_table.c */
 
 struct drive {
 	const char *program, *state_dir;
@@ -47,6 +51,9 @@ struct drive {
 	int link;
 	struct sc_frame_reader reader;
 	uint64_t shipped, told, starts, kills, failures, refused;
+	uint64_t failures_wanted; /* 0 = it is not ended by them */
+	long rss_kib;             /* of the worker, at most */
+	int status;               /* of its end, as waitpid tells it */
 	bool was_forked;
 };
 
@@ -143,6 +150,11 @@ static void serve(struct drive *d, const json_t *request)
 	_cleanup_close_ int fd = -1;
 	char reply[REPLY_BYTES];
 
+	if (!op) {
+		fprintf(stderr, "db-drive: the worker's request is not JSON\n");
+		sc_close(&d->link);
+		return;
+	}
 	sc_strcopy(reply, sizeof(reply), "{\"exit\":0,\"error\":null}");
 	if (!strcmp(op, "segment")) {
 		json_int_t number = json_integer_value(json_object_get(request, "number"));
@@ -194,6 +206,7 @@ static void start(struct drive *d)
 			dup2(ends[1], LINK_FD);
 		else
 			fcntl(LINK_FD, F_SETFD, 0);
+		setrlimit(RLIMIT_DATA, &(struct rlimit){MEMORY_MAX, MEMORY_MAX});
 		execl(d->program, d->program, (char *)NULL);
 		_exit(127);
 	}
@@ -209,6 +222,8 @@ static void start(struct drive *d)
 
 static void end(struct drive *d, int signo)
 {
+	struct rusage usage = {0};
+
 	if (signo)
 		kill(d->worker, signo);
 	else
@@ -218,7 +233,8 @@ static void end(struct drive *d, int signo)
 		poll(&(struct pollfd){.fd = d->link, .events = POLLIN}, 1, -1);
 		listen_to(d);
 	}
-	waitpid(d->worker, NULL, 0);
+	wait4(d->worker, &d->status, 0, &usage);
+	d->rss_kib = SC_MAX(d->rss_kib, usage.ru_maxrss);
 	sc_close(&d->link);
 }
 
@@ -245,6 +261,7 @@ static void run(struct drive *d, uint64_t timeout_ns, uint64_t kill_ns)
 		append_some(d, d->rate ? (now - begin) * d->rate / SC_NS_PER_S : d->wanted);
 		sc_journal_stats(d->journal, &stats);
 		if ((d->appended >= d->wanted && d->shipped >= stats.seq) ||
+		    (d->failures_wanted && d->failures >= d->failures_wanted) ||
 		    now - begin > timeout_ns)
 			return;
 		if (kill_ns && now > next_kill) {
@@ -288,6 +305,7 @@ int main(int argc, char **argv)
 	d.state_dir = argv[2];
 	d.wanted = strtoull(argv[3], NULL, 10);
 	d.rate = strtoull(argv[4], NULL, 10);
+	d.failures_wanted = argc > 7 ? strtoull(argv[7], NULL, 10) : 0;
 	if (sc_mkdir_p(d.state_dir, 0700) < 0 || open_journal(&d) < 0)
 		return 1;
 	if (d.rate == 0)
@@ -304,10 +322,11 @@ int main(int argc, char **argv)
 		end(&d, 0);
 	printf("{\"seq\":%" PRIu64 ",\"shipped\":%" PRIu64 ",\"fires\":%" PRIu64
 	       ",\"seconds\":%.2f,\"backlog_per_s\":%.0f,\"starts\":%" PRIu64 ",\"kills\":%" PRIu64
-	       ",\"failures\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"forked\":%s,\"host\":\"%s\"}\n",
+	       ",\"failures\":%" PRIu64 ",\"refused\":%" PRIu64
+	       ",\"forked\":%s,\"rss_kib\":%ld,\"status\":%d,\"host\":\"%s\"}\n",
 	       stats.seq, d.shipped, d.fires, (double)took_ns / 1e9,
 	       (double)before * 1e9 / (double)took_ns, d.starts, d.kills, d.failures, d.refused,
-	       d.was_forked ? "true" : "false", sc_journal_host_id(d.journal));
+	       d.was_forked ? "true" : "false", d.rss_kib, d.status, sc_journal_host_id(d.journal));
 	sc_frame_reader_done(&d.reader);
 	sc_journal_close(&d.journal);
 	return is_whole ? 0 : 1;

@@ -12,9 +12,9 @@
 
 HOUR_MAX=256 # SC_QUARANTINE_HOUR_MAX
 
-store_is() { scram status --json | jq -e ".store | $1"; }                          # JQ_TEST
+store_is() { scram status --json | jq -se ".[0].store | $1"; }                     # JQ_TEST
 doctor_says() { scram doctor | grep -q "$1"; }                                     # PATTERN; a red finding is its exit status
-finding_is() { scram doctor --json | jq -e --arg n "$1" "any(.[]; .name == \$n and ($2))"; } # NAME JQ_TEST
+finding_is() { scram doctor --json | jq -se --arg n "$1" ".[0] | any(.[]; .name == \$n and ($2))"; } # NAME JQ_TEST
 in_store() { [[ $(sql "$1") == "$2" ]]; }                                          # QUERY VALUE
 head_seq() { jq .seq "$TMPDIR/state/head"; }
 put_aside() { find "$TMPDIR/state/quarantine" -mindepth 1 -maxdepth 1 -type d | wc -l; }

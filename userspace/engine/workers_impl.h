@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 
-#define SC_WORKER_ENV_MAX 24
+#define SC_WORKER_ENV_MAX 40
 
 enum sc_worker_state {
 	SC_WORKER_OFF,      /* not wanted */

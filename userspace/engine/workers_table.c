@@ -57,14 +57,33 @@ static bool is_probe_wanted(const struct sc_engine *e)
 
 /* Secrets go to the one worker that needs them, and to nobody by a message. */
 static const char *const api_env[] = {"SCRAM_API_TOKEN", NULL};
+/* All that libpq takes and `scram migrate` has taken: one that was left out, PGCHANNELBINDING say,
+ * would make the way to the store a weaker one than was asked for. */
 static const char *const ship_env[] = {"DATABASE_URL",
 				       "SCRAM_MIGRATIONS_DIR",
+				       "PGHOST",
+				       "PGHOSTADDR",
+				       "PGPORT",
+				       "PGDATABASE",
+				       "PGUSER",
 				       "PGPASSFILE",
 				       "PGPASSWORD",
+				       "PGSERVICE",
+				       "PGSERVICEFILE",
+				       "PGOPTIONS",
+				       "PGREQUIREPEER",
+				       "PGREQUIREAUTH",
+				       "PGCHANNELBINDING",
 				       "PGSSLMODE",
 				       "PGSSLROOTCERT",
 				       "PGSSLCERT",
 				       "PGSSLKEY",
+				       "PGSSLCRL",
+				       "PGSSLCRLDIR",
+				       "PGSSLSNI",
+				       "PGSSLMINPROTOCOLVERSION",
+				       "PGSSLMAXPROTOCOLVERSION",
+				       "PGTARGETSESSIONATTRS",
 				       NULL};
 static const char *const probe_env[] = {"http_proxy",    "https_proxy",  "no_proxy",
 					"SSL_CERT_FILE", "SSL_CERT_DIR", NULL};

@@ -59,8 +59,8 @@ static int find_list(struct sc_pg *pg, const char **list)
 	int r = sc_pg_run(pg, sql, NULL, STATEMENT_MS, &found);
 
 	if (r == 0)
-		*list = strcmp(PQgetvalue(found, 0, 0), "t") == 0 ? "schema_migrations"
-								  : "scram_migrations";
+		*list = strcmp(sc_pg_value(found, 0, 0), "t") == 0 ? "schema_migrations"
+								   : "scram_migrations";
 	return r;
 }
 
@@ -74,7 +74,7 @@ static int look(struct run *run, struct sc_diag *diag)
 
 	snprintf(sql, sizeof(sql), "SELECT version, name, checksum FROM %s ORDER BY version",
 		 run->list);
-	if (r == 0 && !strcmp(PQgetvalue(table, 0, 0), "t"))
+	if (r == 0 && !strcmp(sc_pg_value(table, 0, 0), "t"))
 		r = sc_pg_run(&run->pg, sql, NULL, STATEMENT_MS, &run->applied);
 	return r < 0 ? refuse(diag, &run->pg, "what is applied cannot be read") : 0;
 }
@@ -83,7 +83,7 @@ static int look(struct run *run, struct sc_diag *diag)
 static int row_of(const struct run *run, unsigned int version)
 {
 	for (int i = 0; i < PQntuples(run->applied); i++)
-		if (strtoul(PQgetvalue(run->applied, i, 0), NULL, 10) == version)
+		if (strtoul(sc_pg_value(run->applied, i, 0), NULL, 10) == version)
 			return i;
 	return -1;
 }
@@ -95,16 +95,16 @@ static int compare(const struct run *run, struct sc_diag *diag)
 
 	for (int i = 0; i < n; i++) {
 		size_t k = (size_t)i;
-		const char *name = PQgetvalue(run->applied, i, 1);
+		const char *name = sc_pg_value(run->applied, i, 1);
 
-		if (k >= run->files->n || strcmp(PQgetvalue(run->applied, i, 0), "") == 0 ||
+		if (k >= run->files->n || strcmp(sc_pg_value(run->applied, i, 0), "") == 0 ||
 		    row_of(run, run->files->item[k].version) != i)
 			return sc_diag_set(
 				diag, -ENOENT, 0, 0,
 				"%s is applied, and these files do not have it in its place; "
 				"is this an older scram?",
 				name);
-		if (strcmp(PQgetvalue(run->applied, i, 2), run->files->item[k].checksum) != 0)
+		if (strcmp(sc_pg_value(run->applied, i, 2), run->files->item[k].checksum) != 0)
 			return sc_diag_set(
 				diag, -EBADMSG, 0, 0,
 				"%s was edited after it was applied; put it back, and make "
@@ -133,7 +133,7 @@ static int is_taken_over(struct run *run, const struct sc_migration *m, bool *ou
 	if (m->takeover)
 		r = sc_pg_run(&run->pg, sql, &params, STATEMENT_MS, &found);
 	if (r == 0 && found)
-		*out = strcmp(PQgetvalue(found, 0, 0), "t") == 0;
+		*out = strcmp(sc_pg_value(found, 0, 0), "t") == 0;
 	return r;
 }
 
@@ -326,7 +326,7 @@ int sc_ping_store(const struct sc_migrate_options *options)
 		r = sc_pg_run(&pg, sql, NULL, CONNECT_MS, &found);
 	if (r < 0)
 		fprintf(stderr, "scram ping: the store: %s\n", pg.error);
-	else if (strcmp(PQgetvalue(found, 0, 2), "t") != 0)
+	else if (strcmp(sc_pg_value(found, 0, 2), "t") != 0)
 		r = fprintf(stderr,
 			    "scram ping: the store answers, but this user may not add to the "
 			    "journal; GRANT scram_ship TO it\n") > 0
@@ -334,7 +334,7 @@ int sc_ping_store(const struct sc_migrate_options *options)
 			    : -EIO;
 	else
 		printf("the store answers: PostgreSQL %s, migration %s, in %.1f ms\n",
-		       PQgetvalue(found, 0, 0), PQgetvalue(found, 0, 1),
+		       sc_pg_value(found, 0, 0), sc_pg_value(found, 0, 1),
 		       (double)(sc_mono_ns() - begin_ns) / 1e6);
 	sc_pg_close(&pg);
 	return r < 0 ? 1 : 0;

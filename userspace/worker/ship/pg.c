@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "record/redact.h"
 
 #include <errno.h>
@@ -38,6 +39,23 @@ static uint64_t deadline_in(unsigned int ms)
 
 /* --- what went wrong --- */
 
+/* The words are the server's, who may be anybody: nothing in them moves a cursor or hides a word.
+ */
+static void make_plain(char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n;) {
+		uint32_t code;
+		size_t len = sc_utf8_decode(text + i, n - i, &code);
+
+		if (len == 0 || sc_utf8_is_control(code) || sc_utf8_is_invisible(code))
+			memset(text + i, text[i] == '\n' || text[i] == '\t' ? ' ' : '?',
+			       SC_MAX(len, (size_t)1));
+		i += SC_MAX(len, (size_t)1);
+	}
+}
+
 void sc_pg_note(struct sc_pg *pg, enum sc_pg_verdict verdict, const char *text)
 {
 	char raw[SC_PG_ERROR_MAX];
@@ -46,11 +64,10 @@ void sc_pg_note(struct sc_pg *pg, enum sc_pg_verdict verdict, const char *text)
 
 	/* libpq ends its lines; one line is shown. */
 	sc_strcopy(raw, sizeof(raw), text);
+	make_plain(raw);
 	n = strlen(raw);
-	while (n && (raw[n - 1] == '\n' || raw[n - 1] == ' '))
+	while (n && raw[n - 1] == ' ')
 		raw[--n] = '\0';
-	for (char *p = raw; (p = strpbrk(p, "\n\t")) != NULL;)
-		*p = ' ';
 	pg->verdict = verdict;
 	pg->class = SC_PG_OTHER;
 	sc_str_init(&s, pg->error, sizeof(pg->error));
@@ -120,11 +137,19 @@ void sc_pg_note_failure(struct sc_pg *pg, const PGresult *result)
 	pg->class = classify(pg, result);
 }
 
-static int late(struct sc_pg *pg, const char *what)
+int sc_pg_fail(struct sc_pg *pg, const char *what)
 {
 	pg->state[0] = '\0';
 	sc_pg_note(pg, SC_PG_TRANSIENT, what);
 	return -ENOTCONN;
+}
+
+/* As pg->wait; a server that always has something to say has its deadline too. */
+static int wait_for(struct sc_pg *pg, short events, uint64_t deadline_ns)
+{
+	if (sc_mono_ns() >= deadline_ns)
+		return 0;
+	return pg->wait(pg->wait_arg, PQsocket(pg->conn), events, deadline_ns);
 }
 
 /* --- the connection --- */
@@ -135,12 +160,12 @@ static int connect_within(struct sc_pg *pg, uint64_t deadline_ns)
 
 	while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
 		short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-		int r = pg->wait(pg->wait_arg, PQsocket(pg->conn), events, deadline_ns);
+		int r = wait_for(pg, events, deadline_ns);
 
 		if (r < 0)
 			return r;
 		if (r == 0)
-			return late(pg, "the server did not answer the connection in time");
+			return sc_pg_fail(pg, "the server did not answer the connection in time");
 		status = PQconnectPoll(pg->conn);
 	}
 	if (status == PGRES_POLLING_OK)
@@ -176,7 +201,7 @@ int sc_pg_open(struct sc_pg *pg, const char *url, unsigned int timeout_ms,
 	PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
 	r = connect_within(pg, deadline_in(timeout_ms));
 	if (r == 0 && PQsetnonblocking(pg->conn, 1) < 0)
-		r = late(pg, "the connection cannot be made non-blocking");
+		r = sc_pg_fail(pg, "the connection cannot be made non-blocking");
 	snprintf(sql, sizeof(sql),
 		 "SET statement_timeout = %u; SET lock_timeout = %u; SET TimeZone = 'UTC';"
 		 " SET synchronous_commit = on; SET idle_in_transaction_session_timeout = %u",
@@ -212,13 +237,28 @@ int sc_pg_flush(struct sc_pg *pg, uint64_t deadline_ns)
 		if (left < 0)
 			return broken(pg);
 		/* A server that waits to be read would never read: take what comes. */
-		r = pg->wait(pg->wait_arg, PQsocket(pg->conn), POLLIN | POLLOUT, deadline_ns);
+		r = wait_for(pg, POLLIN | POLLOUT, deadline_ns);
 		if (r <= 0)
-			return r < 0 ? r : late(pg, "the server does not take what is sent");
+			return r < 0 ? r : sc_pg_fail(pg, "the server does not take what is sent");
 		if (!PQconsumeInput(pg->conn))
 			return broken(pg);
 	}
 	return 0;
+}
+
+static bool is_copy(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+/* libpq would tell of it again and again, until somebody copies. */
+static int stray_copy(struct sc_pg *pg, PGresult **result)
+{
+	PQclear(*result);
+	*result = NULL;
+	return sc_pg_fail(pg, "the server begins a copy that nobody asked for");
 }
 
 int sc_pg_result(struct sc_pg *pg, uint64_t deadline_ns, PGresult **out)
@@ -226,9 +266,9 @@ int sc_pg_result(struct sc_pg *pg, uint64_t deadline_ns, PGresult **out)
 	int r = sc_pg_flush(pg, deadline_ns);
 
 	while (r == 0 && PQisBusy(pg->conn)) {
-		r = pg->wait(pg->wait_arg, PQsocket(pg->conn), POLLIN, deadline_ns);
+		r = wait_for(pg, POLLIN, deadline_ns);
 		if (r == 0)
-			return late(pg, "the server did not answer in time");
+			return sc_pg_fail(pg, "the server did not answer in time");
 		if (r > 0)
 			r = PQconsumeInput(pg->conn) ? 0 : broken(pg);
 	}
@@ -237,7 +277,7 @@ int sc_pg_result(struct sc_pg *pg, uint64_t deadline_ns, PGresult **out)
 	*out = PQgetResult(pg->conn);
 	if (!*out && PQstatus(pg->conn) == CONNECTION_BAD)
 		return broken(pg);
-	return 0;
+	return is_copy(*out) ? stray_copy(pg, out) : 0;
 }
 
 static bool is_good(const PGresult *result)
@@ -264,8 +304,12 @@ int sc_pg_run(struct sc_pg *pg, const char *sql, const struct sc_pg_params *para
 		PGresult *result = NULL;
 		int r = sc_pg_result(pg, deadline_ns, &result);
 
-		if (r < 0)
+		if (r == 0 && result && sc_mono_ns() >= deadline_ns)
+			r = sc_pg_fail(pg, SC_PG_NO_END);
+		if (r < 0) {
+			PQclear(result);
 			return r;
+		}
 		if (!result)
 			break;
 		if (!is_good(result) && !failed) {
@@ -277,6 +321,8 @@ int sc_pg_run(struct sc_pg *pg, const char *sql, const struct sc_pg_params *para
 	}
 	if (failed)
 		return PQstatus(pg->conn) == CONNECTION_BAD ? -ENOTCONN : failed;
+	if (!last)
+		return sc_pg_fail(pg, "the server gave no answer");
 	if (out)
 		*out = SC_TAKE_PTR(last);
 	return 0;

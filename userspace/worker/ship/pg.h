@@ -76,11 +76,22 @@ int sc_pg_flush(struct sc_pg *pg, uint64_t deadline_ns);
 /* The next result of a pipeline, the caller's; *out NULL where one statement's results end. 0, or
  * as sc_pg_run. */
 int sc_pg_result(struct sc_pg *pg, uint64_t deadline_ns, PGresult **out);
+#define SC_PG_NO_END "the server's answers come to no end"
+/* Gives the connection up for what the caller has seen: -ENOTCONN, with pg->error filled. */
+int sc_pg_fail(struct sc_pg *pg, const char *what);
 /* Fills error, state and verdict from a failed result, or where result is NULL from the connection.
  */
 void sc_pg_note_failure(struct sc_pg *pg, const PGresult *result);
 /* The same with the caller's own words: a deadline, say. */
 void sc_pg_note(struct sc_pg *pg, enum sc_pg_verdict verdict, const char *text);
+
+/* The value there; "" where the server gave no such row or column. */
+static inline const char *sc_pg_value(const PGresult *result, int row, int column)
+{
+	return row < PQntuples(result) && column < PQnfields(result)
+		       ? PQgetvalue(result, row, column)
+		       : "";
+}
 
 static inline void sc_pg_clear_p_(PGresult **result)
 {

@@ -99,16 +99,20 @@ static int send_some(struct sc_ship *s)
 static int take_answer(struct sc_ship *s)
 {
 	struct sc_batch *b = &s->batch[s->head];
-	bool is_good = true;
+	uint64_t deadline_ns = sc_mono_ns() + ANSWER_NS;
+	bool is_good = true, is_told = false;
 
 	for (;;) {
 		_cleanup_result_ PGresult *result = NULL;
-		int r = sc_pg_result(&s->pg, sc_mono_ns() + ANSWER_NS, &result);
+		int r = sc_pg_result(&s->pg, deadline_ns, &result);
 
+		if (r == 0 && sc_mono_ns() >= deadline_ns)
+			r = sc_pg_fail(&s->pg, SC_PG_NO_END);
 		if (r < 0)
 			return r;
 		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 			break;
+		is_told |= result != NULL;
 		if (!result || PQresultStatus(result) == PGRES_TUPLES_OK)
 			continue;
 		is_good = false;
@@ -118,6 +122,8 @@ static int take_answer(struct sc_ship *s)
 		}
 		s->has_failed = true;
 	}
+	if (!is_told)
+		return sc_pg_fail(&s->pg, "the server passes over a batch");
 	s->head = (s->head + 1) % SC_SHIP_DEPTH;
 	s->n_under_way--;
 	s->heard_ns = sc_mono_ns();
@@ -227,6 +233,19 @@ static int after_failure(struct sc_ship *s)
 
 /* --- the flow --- */
 
+/* What the server says unasked is dropped, lest it piles up. False: the connection is gone. */
+static bool take_unasked(struct sc_ship *s)
+{
+	PGnotify *note;
+
+	if (!PQconsumeInput(s->pg.conn))
+		return false;
+	(void)PQisBusy(s->pg.conn); /* parses it */
+	while ((note = PQnotifies(s->pg.conn)) != NULL)
+		PQfreemem(note);
+	return PQstatus(s->pg.conn) != CONNECTION_BAD;
+}
+
 /* Nothing is under way: waits for the core to tell of records, or for the server to go away. */
 static int idle(struct sc_ship *s)
 {
@@ -237,8 +256,7 @@ static int idle(struct sc_ship *s)
 
 	if (r < 0)
 		return r;
-	if (poll(&p, 1, 0) > 0 &&
-	    (!PQconsumeInput(s->pg.conn) || PQstatus(s->pg.conn) == CONNECTION_BAD)) {
+	if (poll(&p, 1, 0) > 0 && !take_unasked(s)) {
 		sc_pg_note_failure(&s->pg, NULL);
 		return -ENOTCONN;
 	}

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -57,8 +58,14 @@ static int read_cursor(struct sc_ship *s)
 	s->cursor = 0;
 	s->cursor_hash[0] = '\0';
 	if (PQntuples(result) == 1) {
-		s->cursor = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
-		sc_strcopy(s->cursor_hash, sizeof(s->cursor_hash), PQgetvalue(result, 0, 1));
+		const char *seq = sc_pg_value(result, 0, 0);
+
+		s->cursor = strtoull(seq, NULL, 10);
+		if (!isdigit((unsigned char)seq[0]) || s->cursor > INT64_MAX) { /* no bigint */
+			s->cursor = 0;
+			return sc_pg_fail(&s->pg, "the server's last record has no number");
+		}
+		sc_strcopy(s->cursor_hash, sizeof(s->cursor_hash), sc_pg_value(result, 0, 1));
 	}
 	s->sent = s->cursor;
 	return 0;
@@ -100,6 +107,7 @@ static int compare(struct sc_ship *s)
 
 static int prepare(struct sc_ship *s)
 {
+	uint64_t deadline_ns = sc_mono_ns() + ANSWER_MS * SC_NS_PER_MS;
 	_cleanup_result_ PGresult *result = NULL;
 	int r = 0;
 
@@ -108,7 +116,9 @@ static int prepare(struct sc_ship *s)
 	while (r == 0 && PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
 		PGresult *next = NULL;
 
-		r = sc_pg_result(&s->pg, sc_mono_ns() + ANSWER_MS * SC_NS_PER_MS, &next);
+		r = sc_pg_result(&s->pg, deadline_ns, &next);
+		if (r == 0 && sc_mono_ns() >= deadline_ns)
+			r = sc_pg_fail(&s->pg, SC_PG_NO_END);
 		if (next && PQresultStatus(next) == PGRES_FATAL_ERROR) {
 			sc_pg_note_failure(&s->pg, next);
 			r = -EREMOTEIO;
