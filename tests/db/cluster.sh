@@ -17,9 +17,9 @@ pg_bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 2>/dev/null | sort -V | tail
 export DATABASE_URL="host=$pg/socket user=postgres dbname=scram"
 export SCRAM_MIGRATIONS_DIR=$PWD/migrations
 
-# The tmpfs is to vanish with the script, whatever becomes of it: a mount namespace of its own.
+# The tmpfs is to vanish with the script, whatever becomes of it: a mount namespace of its own; and with SC_DB_NET a network.
 if [[ -z ${SC_DB_SPACE-} ]]; then
-	SC_DB_SPACE=1 exec unshare --mount --propagation private bash "$0" "$@"
+	SC_DB_SPACE=1 exec unshare --mount --propagation private ${SC_DB_NET:+--net} bash "$0" "$@"
 fi
 
 as_pg() { # COMMAND...
