@@ -75,9 +75,9 @@ struct sc_time;
 	X(DRAIN, "drain")                                                                         \
 	X(DISARM, "disarm")                                                                       \
 	X(ARM, "arm")                                                                             \
-	X(NOTIFY_SINK, "notify.sink")       /* from now on it is told, or no longer */            \
-	X(NOTIFY_OUTCOME, "notify.outcome") /* it was told of a record, or could not be */        \
-	X(NOTIFY_TEST, "notify.test")       /* somebody wants to see who is told */               \
+	X(NOTIFY_SINK, "notify.sink")         /* from now on it is told, or no longer */          \
+	X(NOTIFY_OUTCOME, "notify.outcome")   /* it was told of a record, or could not be */      \
+	X(NOTIFY_TEST, "notify.test")         /* somebody wants to see who is told */             \
 	X(REQUEST_REFUSED, "request.refused") /* somebody had no right to it; counted */          \
 	X(FACT, "fact") /* anything else that must be kept: a limit reached, a reconciliation */
 

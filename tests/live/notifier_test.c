@@ -334,6 +334,9 @@ Test(notifier, a_condition_can_name_further_sinks)
 	sc_kit_wait_received("/refusing", "fire-dry-run", 1);
 	cr_expect_eq(sc_kit_received("/refusing", "fire-verified", NULL), 0);
 	cr_expect_geq(sc_kit_sink_number(0, "delivered"), 4);
+	sc_kit_write("conditions: 7\n");
+	sc_kit_expect("reload", 1, "refused");
+	sc_kit_wait_received("/ok", "fact", 1);
 	close(fd);
 }
 

@@ -209,7 +209,7 @@ struct sc_engine {
 	uint64_t fires_total, vetoes_total, journal_failures, predicate_overruns;
 	uint64_t last_seal_ns;
 	struct sc_statefile statefile;
-	uint64_t refused; /* requests, for who asked */
+	uint64_t refused;         /* requests, for who asked */
 	struct sc_tally refusals; /* what somebody had no right to: refusals.c */
 	struct {
 		uint64_t conditions; /* sets that ran */
@@ -269,7 +269,8 @@ struct sc_fire_request {
 	uint32_t condition; /* index in the running set */
 	uint32_t slot;
 	const char *outside; /* a path that is not supervised, then slot is SC_SLOT_NONE; or NULL */
-	const char *impossible; /* why it has nothing to act on: likewise; it fails. NULL = it has */
+	const char
+		*impossible; /* why it has nothing to act on: likewise; it fails. NULL = it has */
 	uint32_t rung;
 	enum sc_asker asker;
 	bool forced;

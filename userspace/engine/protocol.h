@@ -58,14 +58,14 @@ enum sc_op {
 	SC_OP_FIRES,
 	SC_OP_ISOLATE,
 	SC_OP_LIST,
-	SC_OP_LISTENER, /* of the api worker alone */
+	SC_OP_LISTENER,    /* of the api worker alone */
 	SC_OP_NOTIFY_DONE, /* of the probe worker alone */
 	SC_OP_NOTIFY_TEST,
 	SC_OP_PING,
 	SC_OP_PROBE_ANSWER, /* of the probe worker alone */
 	SC_OP_PROBE_LIST,   /* likewise */
 	SC_OP_PROMOTE,
-	SC_OP_READY, /* of workers alone */
+	SC_OP_READY,   /* of workers alone */
 	SC_OP_REFUSED, /* of the api worker alone */
 	SC_OP_REGISTER,
 	SC_OP_RELEASE,

@@ -350,7 +350,7 @@ static int set_conditions(struct sc_registry *registry, const struct sc_config *
 	return r;
 }
 
-int sc_engine_load(struct sc_engine *e, struct sc_str *text)
+static int load(struct sc_engine *e, struct sc_str *text)
 {
 	struct sc_config config = {0};
 	struct sc_registry *registry;
@@ -368,8 +368,18 @@ int sc_engine_load(struct sc_engine *e, struct sc_str *text)
 		r = sc_engine_rebuild(e, registry, &config, text);
 	}
 	sc_config_done(&config);
-	if (r < 0)
+	return r;
+}
+
+int sc_engine_load(struct sc_engine *e, struct sc_str *text)
+{
+	int r = load(e, text);
+
+	if (r < 0) {
+		sc_records_fact(e, "configuration refused: %.*s", (int)strcspn(text->data, "\n"),
+				text->data);
 		return r;
+	}
 	record_loaded(e);
 	sc_listing_begin(e);
 	warn_of_targets(e);

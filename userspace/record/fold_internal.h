@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fold's inside, shared by fold.c (what it holds), fold_apply.c and fold_notify.c (what a record
- * does to it) and fold_snapshot.c (all of it as parts, and back).
+ * The fold's inside, shared by fold.c (what it holds), fold_apply.c and fold_notify.c (what a
+ * record does to it) and fold_snapshot.c (all of it as parts, and back).
  */
 #pragma once
 

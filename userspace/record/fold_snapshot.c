@@ -146,8 +146,8 @@ static bool write_item(const struct sc_fold *fold, unsigned int part, struct sc_
 	return is_there;
 }
 
-/* Part 0 is the agent, then come the conditions, the breakers, the sinks, and the fires that are not
- * over. */
+/* Part 0 is the agent, then come the conditions, the breakers, the sinks, and the fires that are
+ * not over. */
 bool sc_fold_snapshot(void *arg, unsigned int part, struct sc_str *body)
 {
 	const struct sc_fold *fold = arg;

@@ -102,7 +102,7 @@ static const struct sc_message messages[] = {
 	 "The component works again."},
 	{SC_RECORD_SESSION_BLOCKER, NULL, "session-blocker", "68f6e1fe4fc54e4aa256f9dbefa7d08e", LOG_CRIT,
 	 "@SCRAM_COMPONENT@ fails again and again",
-	 "Its breaker opened several times without closing once in this session. Somebody "
+	 "Its breaker opened several times without closing once. Somebody "
 	 "should look at the component."},
 	{SC_RECORD_DRAIN, NULL, "drain", "a17a24065e08424a86e781d2143b047a", LOG_WARNING,
 	 "the host is drained, or no longer",

@@ -20,8 +20,8 @@ struct sc_notify *sc_notify_new(struct sc_prober *p, const struct json_t *hello)
 /* Ends what is under way, tells nobody; NULL is fine. */
 void sc_notify_free(struct sc_notify **notify);
 
-/* The member `notify` of the answer to probe.list; sinks that stay as they were keep their queues. 0
- * or -errno. */
+/* The member `notify` of the answer to probe.list; sinks that stay as they were keep their queues.
+ * 0 or -errno. */
 int sc_notify_update(struct sc_notify *notify, const struct json_t *list);
 /* The journal has records up to seq; about once a second also when it has no new ones. */
 void sc_notify_changed(struct sc_notify *notify, uint64_t seq);

@@ -44,8 +44,8 @@ struct sc_notification {
 };
 
 /*
- * 1 with *out, the caller's one reference; 0: nobody is told of such a record; -EBADMSG: its body is
- * not what such a record has; -ENOMEM.
+ * 1 with *out, the caller's one reference; 0: nobody is told of such a record; -EBADMSG: its body
+ * is not what such a record has; -ENOMEM.
  */
 int sc_notification_new(const struct sc_notify_origin *origin, const struct sc_record *record,
 			struct sc_notification **out);

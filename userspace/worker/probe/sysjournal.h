@@ -12,7 +12,7 @@ struct sc_str;
 
 #define SC_SYSJOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* The datagram: every field as NAME=value or, with line feeds in it, in the protocol's long form. */
+/* The datagram: every field as NAME=value or, with line feeds in it, in the long form. */
 void sc_sysjournal_format(const struct sc_notification *n, const struct sc_notify_origin *origin,
 			  struct sc_str *out);
 
