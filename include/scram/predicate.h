@@ -27,8 +27,8 @@ struct sc_predicate_env {
 	struct sc_plan *plan;      /* not started; signals, streams and globs are declared in it */
 	const char *const *probes; /* declared probe names, in the order of struct sc_source */
 	size_t probes_n;           /* at most SC_PROBES_MAX */
-	unsigned int line;   /* of the first byte of the text; 0 is taken as 1 */
-	unsigned int column; /* of the first byte; 0 is taken as 1 */
+	unsigned int line;         /* of the first byte of the text; 0 is taken as 1 */
+	unsigned int column;       /* of the first byte; 0 is taken as 1 */
 };
 
 /* "false", "true", "unknown". */

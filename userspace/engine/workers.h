@@ -31,8 +31,8 @@ struct sc_worker_row {
 	const char *name;    /* of the worker, in status and doctor */
 	const char *program; /* beside the agent's own executable; also the name of its user */
 	bool (*is_wanted)(const struct sc_engine *e);
-	/* It runs other people's programs: it is started in a cgroup where it can make theirs, which
-	 * `hello` then names as `cgroup`. NULL = never. */
+	/* It runs other people's programs: it is started in a cgroup where it can make theirs,
+	 * which `hello` then names as `cgroup`. NULL = never. */
 	bool (*wants_group)(const struct sc_engine *e);
 	/* Adds members to `hello`: what is asked of this worker. NULL = nothing. */
 	void (*add_hello)(struct sc_engine *e, struct sc_json *j);
@@ -42,12 +42,12 @@ struct sc_worker_row {
 	void (*on_gone)(struct sc_engine *e);
 	uint64_t ops;           /* 1 << enum sc_op of what it may ask, `ready` included */
 	const char *const *env; /* NULL-ended names of variables that are passed on */
-	/* When the agent ends it is asked last, and has so long for the last records; 0 = it is asked
-	 * with the first. */
+	/* When the agent ends it is asked last, and has so long for the last records; 0 = it is
+	 * asked with the first. */
 	uint64_t farewell_ns;
-	uint64_t memory_max;    /* bytes of private memory (RLIMIT_DATA) */
-	uint64_t files_max;     /* descriptors */
-	uint64_t tasks_max;     /* processes and threads of its user */
+	uint64_t memory_max; /* bytes of private memory (RLIMIT_DATA) */
+	uint64_t files_max;  /* descriptors */
+	uint64_t tasks_max;  /* processes and threads of its user */
 };
 
 extern const struct sc_worker_row sc_worker_rows[SC_WORKER_COUNT];

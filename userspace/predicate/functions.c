@@ -219,7 +219,7 @@ static const struct sc_function functions[] = {
 	{
 		.name = "probe",
 		.usage = "probe(\"NAME\")",
-		.text = "what the declared probe last answered; unknown while it has not, or not lately",
+		.text = "what the declared probe last answered; unknown without a recent answer",
 		.words = "the probe @ says yes",
 		.form = SC_FORM_PROBE,
 	},

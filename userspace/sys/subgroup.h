@@ -2,9 +2,9 @@
 /*
  * A cgroup that a process without rights may manage: it makes cgroups of its own in it, moves its
  * children there, limits, kills and removes them. The kernel's way to allow that is to give it the
- * directory and three of its files (Documentation/admin-guide/cgroup-v2.rst, Delegation); the bounds
- * of the whole, and everything above, stay root's. The process itself lives in the child `worker`,
- * because controllers want no process beside a child.
+ * directory and three of its files (Documentation/admin-guide/cgroup-v2.rst, Delegation); the
+ * bounds of the whole, and everything above, stay root's. The process itself lives in the child
+ * `worker`, because controllers want no process beside a child.
  */
 #pragma once
 
