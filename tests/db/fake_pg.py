@@ -81,6 +81,7 @@ WRONG = {
     "fatal": error(b"terminated, password=hunter2", state=b"57P01", severity=b"FATAL"),
 }
 OF_START = {
+    "silence": None,
     "auth-unknown": msg(b"R", struct.pack("!I", 99)),
     "auth-short": msg(b"R", b"\0"),
     "auth-sasl-of-nothing": msg(b"R", struct.pack("!I", 10) + b"\0"),
@@ -141,6 +142,9 @@ def exactly(conn, n):
 def serve(conn, answers):
     for stage, answer in enumerate(answers):
         said(conn, stage)
+        if answer is None:
+            conn.recv(1)
+            return
         if isinstance(answer, list):
             while True:
                 conn.sendall(answer[0])

@@ -39,6 +39,7 @@ done
 
 plain() { ! LC_ALL=C grep -q '[^[:print:]]' "$1" && ! grep -q hunter2 "$1"; } # FILE
 for ((i = 0; i < ${#cases[@]}; i++)); do
+	# shellcheck disable=SC2016
 	check "${cases[i]}: told, survived, bounded" jq -se --argjson rss $RSS_MAX_KIB 'length == 1 and (.[0] |
 		.failures >= 1 and .starts == 1 and .status == 0 and .refused == 0 and .rss_kib < $rss)' "$TMPDIR/$i.json"
 	check "${cases[i]}: what is shown is plain" plain "$TMPDIR/$i.err"

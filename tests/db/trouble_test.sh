@@ -21,6 +21,7 @@ put_aside() { find "$TMPDIR/state/quarantine" -mindepth 1 -maxdepth 1 -type d | 
 register() { # ID: a record that names it
 	scram register - <<<"{\"id\": \"$1\", \"action\": {\"kind\": \"process-exit\", \"config\": {\"target\": \"$work/x\"}}, \"registered_by\": \"t\"}"
 }
+# shellcheck disable=SC2119
 starts_and_ends() { agent_start && until_true 30 store_is '.connected and .lag_records == 0' && agent_stop; }
 ends_in_store() { # the last record of the journal, the agent's own end among the last, is there
 	in_store "SELECT max(seq) = $(head_seq), bool_or(kind = 'agent.stopped' AND seq > $(head_seq) - 3) FROM journal" 't|t'

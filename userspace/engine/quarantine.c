@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The quarantine: <state-dir>/quarantine/<seq>/{record.json, reason.txt}, copies of the records that
- * the store will never take. Bounded: past its bounds a record is refused, which keeps it, and what
- * follows it, waiting in the journal. Decided on the loop, written on the sync thread.
+ * The quarantine: <state-dir>/quarantine/<seq>/{record.json, reason.txt}, copies of the records
+ * that the store will never take. Bounded: past its bounds a record is refused, which keeps it, and
+ * what follows it, waiting in the journal. Decided on the loop, written on the sync thread.
  */
 #include "engine/store_impl.h"
 
