@@ -267,7 +267,7 @@ Test(http, only_http_is_spoken)
 
 /* --- TLS --- */
 
-static const char tls_server[] = "import ssl, http.server as h\n"
+static const char tls_server[] = "import os, ssl, http.server as h\n"
 				 "class H(h.BaseHTTPRequestHandler):\n"
 				 "    def do_POST(self):\n"
 				 "        self.rfile.read(int(self.headers['Content-Length']))\n"
@@ -280,7 +280,7 @@ static const char tls_server[] = "import ssl, http.server as h\n"
 				 "c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"
 				 "c.load_cert_chain('cert.pem', 'key.pem')\n"
 				 "s.socket = c.wrap_socket(s.socket, server_side=True)\n"
-				 "print(s.server_port, flush=True)\n"
+				 "os.write(1, b'%d\\n' % s.server_port)\n"
 				 "s.serve_forever()\n";
 
 /* Ends with the test, by SIGKILL in `fini`; its first line is its port. */
