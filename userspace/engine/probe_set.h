@@ -31,8 +31,7 @@ struct sc_probe_state {
 	uint64_t runs, answers[SC_UNKNOWN]; /* by truth: false, true */
 	uint64_t unknown[SC_PROBE_FAULT_COUNT];
 	uint64_t took_us, took_us_max; /* of the last run; of the longest */
-	uint64_t
-		unknown_ns; /* CLOCK_MONOTONIC: since when it is, where the last answer is unknown */
+	uint64_t unknown_ns; /* CLOCK_MONOTONIC: since when, where the last answer is unknown */
 	char why[SC_PROBE_WHY_MAX]; /* of the last unknown one, printable; empty = none yet */
 };
 
