@@ -209,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 #else
-static void try_request(const char *data, size_t n, uint32_t random)
+void try_request(const char *data, size_t n, uint32_t random)
 {
 	try_bytes(data, n, random);
 }

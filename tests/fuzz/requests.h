@@ -15,7 +15,7 @@
 #define REQUEST_MAX 16384
 
 /* The driver's: data is exactly n bytes; random chooses what else is varied. */
-static void try_request(const char *data, size_t n, uint32_t random);
+void try_request(const char *data, size_t n, uint32_t random);
 
 static uint32_t next_random(uint32_t *state)
 {

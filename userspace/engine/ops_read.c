@@ -177,7 +177,7 @@ static uint32_t named_target(struct sc_op_call *call, const char *path)
 	return slot;
 }
 
-/* At most limit targets from that slot on. Returns the slot of the next one; SC_SLOT_NONE = none. */
+/* At most limit targets from that slot on. Returns the slot of the next; SC_SLOT_NONE = none. */
 static uint32_t add_page(struct sc_op_call *call, uint32_t from, uint64_t limit)
 {
 	const struct sc_targets *targets = call->e->targets;

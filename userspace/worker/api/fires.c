@@ -158,7 +158,7 @@ static bool is_snapshot(struct sc_call *call)
 	return false;
 }
 
-/* --- what a record has no room for: a fire is not refused for its prose, it says what is cut --- */
+/* --- what a record has no room for: no fire is refused for its prose, it says what is cut --- */
 
 /* As many whole characters as fit into size - 1 bytes with the note behind them. */
 static void fit_reason(json_t *request)
