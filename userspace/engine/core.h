@@ -239,6 +239,15 @@ const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf
 /* True for a path that is neither the supervised root nor below it, whether it exists or not. */
 bool sc_engine_is_outside(struct sc_engine *e, const char *path);
 
+/* --- host.c --- */
+/* Sets the signals of the host. */
+void sc_engine_read_host(struct sc_engine *e);
+/*
+ * 1 - left / total of two lines of /proc/meminfo, "SwapTotal:" and "SwapFree:"; NaN when one is
+ * missing, or there is none of it.
+ */
+double sc_host_share_used(const char *meminfo, const char *total, const char *left);
+
 /* --- tick.c --- */
 void sc_engine_fill_source(struct sc_engine *e);
 void sc_engine_tick_full(struct sc_engine *e);
