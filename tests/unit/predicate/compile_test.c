@@ -299,7 +299,7 @@ Test(compile, tells_what_it_needs)
 		{"any(\"/a\", oom.kills > 1)", SC_FEATURE_BIT(SC_FEATURE_OOM), false, false},
 		{"agent.tick_us > 9", SC_FEATURE_BIT(SC_FEATURE_AGENT), false, false},
 		{"proc.alive > 9 or psi.io.some.avg10 > 1%",
-		 SC_FEATURE_BIT(SC_FEATURE_PROC) | SC_FEATURE_BIT(SC_FEATURE_CGROUP_ITER), true,
+		 SC_FEATURE_BIT(SC_FEATURE_PROC) | SC_FEATURE_BIT(SC_FEATURE_PSI), true,
 		 false},
 		{"probe(\"lateral\")", 0, false, true},
 		{"proc.alive > 9 or (0 > 1 and oom.kills > 1)", SC_FEATURE_BIT(SC_FEATURE_PROC),
