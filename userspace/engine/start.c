@@ -107,6 +107,8 @@ static int open_world(struct sc_engine *e)
 	}
 	if (ports->traffic.ops)
 		ports->effector.traffic = &ports->traffic;
+	if (ports->readonly.ops)
+		ports->effector.readonly = &ports->readonly;
 	e->ports = ports;
 	for (size_t i = 0; i < ports->n_features; i++)
 		if (!ports->features[i].attached)
@@ -140,6 +142,8 @@ static int open_world(struct sc_engine *e)
 		r = sc_isolations_open(e);
 	if (r == 0)
 		r = sc_audit_init(e);
+	if (r == 0)
+		r = sc_readonly_open(e);
 	return r;
 }
 
@@ -259,6 +263,7 @@ void sc_engine_stop(struct sc_engine *e)
 		sc_isolations_disarm(e);
 	sc_isolations_close(e);
 	sc_audit_done(e);
+	sc_readonly_close(e);
 	sc_components_free(e);
 	sc_groups_free(&e->groups, e->n_groups);
 	sc_syncer_done(&e->syncer);

@@ -4,6 +4,7 @@
 #include "engine/ports.h"
 #include "wire/notify.h"
 #include "wire/processes.h"
+#include "wire/readonly.h"
 #include "wire/traffic.h"
 #include "sys/bpf.h"
 #include "sys/cgroup.h"
@@ -337,6 +338,24 @@ static int open_traffic(struct wire *w, const char *run_dir, char *why, size_t s
 	return r;
 }
 
+/* Likewise: what stands is asked for by the engine. */
+static int open_readonly(struct wire *w, const struct sc_run_options *options, char *why,
+			 size_t size)
+{
+	char pins[SC_BPF_PIN_DIR_MAX];
+	struct sc_readonly_host host = {.fs = &w->fs,
+					.pin_dir = pins,
+					.run_dir = options->run_dir,
+					.state_dir = options->state_dir};
+	int r = sc_bpf_pin_dir(options->run_dir, pins);
+
+	if (r == 0)
+		r = sc_readonly_wire_open(&host, &w->ports.readonly);
+	if (r < 0)
+		snprintf(why, size, "what was made read-only: %s", strerror(-r));
+	return r;
+}
+
 static void fill_ports(struct wire *w)
 {
 	struct sc_bpf_view view = sc_bpf_view(w->bpf);
@@ -375,6 +394,7 @@ static void wire_free(struct wire *w)
 {
 	sc_notify_close(&w->notify.socket);
 	sc_traffic_wire_close(&w->ports.traffic);
+	sc_readonly_wire_close(&w->ports.readonly);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
 	sc_close(&w->program_dir_fd);
@@ -405,6 +425,8 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	fill_ports(w);
 	open_notify(w, options->run_dir);
 	r = open_traffic(w, options->run_dir, why, size);
+	if (r == 0)
+		r = open_readonly(w, options, why, size);
 	if (r < 0) {
 		wire_free(w);
 		return r;
