@@ -11,6 +11,8 @@
 #include "record/fold.h"
 #include "version.h"
 
+#include <scram/force_readonly.h>
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,27 +20,6 @@
 /* Read again at start beyond the last snapshot, which holds what is not over: room for about the
  * 1,024 closed fires that the fire list remembers. */
 #define HISTORY_SEGMENTS 8
-
-/* Read once at boot of the agent, never polled: a flip while it runs changes nothing. */
-static bool is_readonly_forced(void)
-{
-	char line[4096];
-	const char *env = getenv("SCRAM_FORCE_READONLY");
-	const char *at = line;
-
-	if (env && strcmp(env, "1") == 0)
-		return true;
-	if (sc_read_file_at(AT_FDCWD, "/proc/cmdline", line, sizeof(line)) < 0)
-		return false;
-	while ((at = strstr(at, "scram.force_readonly=1"))) {
-		char after = at[strlen("scram.force_readonly=1")];
-
-		if ((at == line || at[-1] == ' ') && (after == ' ' || after == '\n' || !after))
-			return true;
-		at++;
-	}
-	return false;
-}
 
 static int open_dir(const char *path, mode_t mode, const char *what)
 {
@@ -200,7 +181,9 @@ int sc_engine_start(struct sc_engine *e)
 
 	e->started_ns = sc_mono_ns();
 	e->last_tick = sc_time_now();
-	e->forced_readonly = is_readonly_forced();
+	/* Once, never polled: a flip while it runs changes nothing. And never the marker, which the
+	 * agent must be able to take back. */
+	e->forced_readonly = scram_is_forced_readonly_at_boot();
 	r = open_dirs(e);
 	if (r == 0)
 		r = sc_workers_open(e);
