@@ -142,9 +142,11 @@ static int try_removexattr(const struct readonly_place *p)
 
 static int try_flags(const struct readonly_place *p)
 {
-	int fd = open(IN("file"), O_RDONLY | O_CLOEXEC), flags = FS_NOATIME_FL, r;
+	int fd = open(IN("file"), O_RDONLY | O_CLOEXEC), flags = 0, r;
 
-	r = as_errno(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+	r = as_errno(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	flags |= FS_NOATIME_FL;
+	r = r ? r : as_errno(ioctl(fd, FS_IOC_SETFLAGS, &flags));
 	close(fd);
 	return r;
 }

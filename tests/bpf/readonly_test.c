@@ -24,6 +24,29 @@ static char dir[SC_SANDBOX_PATH_MAX + 16];
 
 #define WAIT_MS 60000
 
+static int run(const char *const argv[])
+{
+	pid_t pid = sc_helper_exec(-1, argv, -1, 2);
+	int status = 1;
+
+	return pid > 0 && sc_wait_child(pid, &status, WAIT_MS) == 0 ? status : -1;
+}
+
+/* A file system that keeps what is written, whatever the sandbox is on. */
+static void mount_disk(void)
+{
+	char image[SC_SANDBOX_PATH_MAX + 16];
+	const char *const load[] = {"modprobe", "-a", "loop", "ext4", NULL};
+	const char *const truncate[] = {"truncate", "-s", "16M", image, NULL};
+	const char *const make[] = {"mkfs.ext4", "-qF", image, NULL};
+	const char *const put[] = {"mount", "-o", "loop", image, dir, NULL};
+
+	snprintf(image, sizeof(image), "%s/image", sc_box.tmp);
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	(void)run(load); /* built in, elsewhere */
+	cr_assert(!run(truncate) && !run(make) && !run(put), "no ext4 on a loop device");
+}
+
 static void init(void)
 {
 	sc_box_init();
@@ -33,7 +56,7 @@ static void init(void)
 	cr_assert_eq(sc_sandbox_remove_pins(&sc_box, sc_box.tmp), 0);
 	cr_assert_eq(sc_lsm_open(&lsm, pin_dir), 0);
 	snprintf(dir, sizeof(dir), "%s/store", sc_box.tmp);
-	cr_assert_eq(readonly_lay(dir), 0);
+	mount_disk();
 }
 
 static void fini(void)
@@ -44,6 +67,7 @@ static void fini(void)
 	if (lsm)
 		(void)sc_lsm_set(lsm, &nothing, &was_lost, reason);
 	sc_lsm_close(&lsm);
+	(void)umount2(dir, MNT_DETACH);
 	sc_box_fini();
 }
 
@@ -164,35 +188,30 @@ static void expect_table(int cgroup_fd, const char *name, const char *where, boo
 Test(readonly, every_way_to_change_a_file_is_refused)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");
+	char where[SC_SANDBOX_PATH_MAX + 32];
 
-	expect_table(web, "web", dir, true);
-}
-
-static int run(const char *const argv[])
-{
-	pid_t pid = sc_helper_exec(-1, argv, -1, 2);
-	int status = 1;
-
-	return pid > 0 && sc_wait_child(pid, &status, WAIT_MS) == 0 ? status : -1;
-}
-
-Test(readonly, every_way_to_change_a_file_of_a_disk_is_refused)
-{
-	int web = sc_sandbox_mkdir(&sc_box, "web"), r;
-	char image[SC_SANDBOX_PATH_MAX + 16], where[SC_SANDBOX_PATH_MAX + 32];
-	const char *const load[] = {"modprobe", "-a", "loop", "ext4", NULL};
-	const char *const truncate[] = {"truncate", "-s", "16M", image, NULL};
-	const char *const make[] = {"mkfs.ext4", "-qF", image, NULL};
-	const char *const put[] = {"mount", "-o", "loop", image, dir, NULL};
-
-	snprintf(image, sizeof(image), "%s/image", sc_box.tmp);
 	snprintf(where, sizeof(where), "%s/inside", dir);
-	(void)run(load);
-	if (run(truncate) || run(make) || run(put))
-		cr_skip_test("no ext4 on a loop device here");
 	expect_table(web, "web", where, true);
-	r = umount(dir);
-	cr_expect_eq(r, 0);
+}
+
+/* As containers have it: their files are on layers. */
+Test(readonly, every_way_to_change_a_file_of_a_layer_is_refused)
+{
+	int web = sc_sandbox_mkdir(&sc_box, "web");
+	static const char *const parts[] = {"lower", "upper", "work", "merged"};
+	char options[4 * SC_SANDBOX_PATH_MAX], where[SC_SANDBOX_PATH_MAX + 32];
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(parts); i++) {
+		snprintf(where, sizeof(where), "%s/%s", dir, parts[i]);
+		cr_assert_eq(mkdir(where, 0700), 0);
+	}
+	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
+		 dir, dir, dir);
+	cr_assert_eq(mount("overlay", where, "overlay", 0, options), 0, "%s", strerror(errno));
+	snprintf(where, sizeof(where), "%s/merged/inside", dir);
+	expect_table(web, "web", where, true);
+	snprintf(where, sizeof(where), "%s/merged", dir);
+	cr_expect_eq(umount2(where, MNT_DETACH), 0);
 }
 
 Test(readonly, what_keeps_nothing_stays_writable)
@@ -200,7 +219,7 @@ Test(readonly, what_keeps_nothing_stays_writable)
 	int web = sc_sandbox_mkdir(&sc_box, "web");
 	char where[SC_SANDBOX_PATH_MAX + 32];
 
-	cr_assert_eq(mount("scram-test", dir, "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mount("scram-test", dir, "tmpfs", 0, NULL), 0); /* over the disk */
 	snprintf(where, sizeof(where), "%s/inside", dir);
 	expect_table(web, "web", where, false);
 	cr_expect_eq(umount(dir), 0);

@@ -140,10 +140,10 @@ static int map_fd(const struct bpf_object *object, enum map m)
 	return bpf_map__fd(bpf_object__find_map_by_name(object, map_names[m]));
 }
 
-static struct sc_readonly_state *map_state(const struct bpf_object *object)
+static struct sc_readonly_state *map_state(int fd)
 {
 	void *at = mmap(NULL, sizeof(struct sc_readonly_state), PROT_READ | PROT_WRITE, MAP_SHARED,
-			map_fd(object, MAP_STATE), 0);
+			fd, 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }
@@ -151,7 +151,7 @@ static struct sc_readonly_state *map_state(const struct bpf_object *object)
 /* A kernel may have the hooks and yet ask nobody: where `bpf` is not among the LSMs of its boot. */
 static int look_whether_asked(const struct bpf_object *object, char *reason)
 {
-	struct sc_readonly_state *state = map_state(object);
+	struct sc_readonly_state *state = map_state(map_fd(object, MAP_STATE));
 	_cleanup_close_ int link = bpf_raw_tracepoint_open(NULL, program_fd(object, 0));
 	int r = link < 0 ? -errno : 0;
 
@@ -243,14 +243,32 @@ static void unload(struct sc_lsm *l)
 	l->stood = false;
 }
 
-/* The state first: from there on nothing is denied, whatever of the rest fails. */
+/* Through our own descriptor, or by the pin of a predecessor. */
+static void lift(const struct sc_lsm *l)
+{
+	_cleanup_close_ int fd = -1;
+	char path[DIR_MAX + 32];
+	struct sc_readonly_state *state = l->state;
+
+	if (!state) {
+		pin_path(l, "", map_names[MAP_STATE], path);
+		fd = bpf_obj_get(path);
+		state = map_state(fd);
+	}
+	if (state)
+		__atomic_store_n(&state->levels, 0, __ATOMIC_RELEASE);
+	if (state && !l->state)
+		munmap(state, sizeof(*state));
+}
+
+/* The state first: from there on nothing is denied, whatever of the rest fails, and although the
+ * kernel detaches what lost its pin a little later. */
 static int take_away(struct sc_lsm *l, char *reason)
 {
 	char path[DIR_MAX + 32];
 	int r = 0;
 
-	if (l->state)
-		__atomic_store_n(&l->state->levels, 0, __ATOMIC_RELEASE);
+	lift(l);
 	for (size_t i = 0; i < ROWS; i++) {
 		pin_path(l, "link_", rows[i].hook, path);
 		if (unlink(path) < 0 && errno != ENOENT)
@@ -286,7 +304,7 @@ static int bring_up(struct sc_lsm *l, char *reason)
 		r = load(&l->object, l->wants, l->dir, reason);
 	if (r < 0)
 		return r;
-	l->state = map_state(l->object);
+	l->state = map_state(map_fd(l->object, MAP_STATE));
 	return l->state ? 0 : -ENOMEM;
 }
 
