@@ -389,3 +389,23 @@ Test(readonly, one_of_ours_that_is_born_there_finds_out)
 	cr_expect_eq(sc_try_write(web, dirs, 1), 1);
 	cr_expect_eq(sc_try_write(web, NULL, 0), -ENOENT);
 }
+
+/* --- what people are told --- */
+
+/* No LSM is needed for this one. */
+Test(readonly_page, shows_what_is_stopped)
+{
+	_cleanup_fclose_ FILE *page = fopen("docs/readonly.md", "re");
+	_cleanup_free_ char *text = NULL;
+	char row[256];
+	size_t cap = 0;
+
+	cr_assert(page, "run it in the checkout");
+	cr_assert_gt(getdelim(&text, &cap, '\0', page), 0);
+	for (size_t i = 0; i < readonly_ops_n; i++) {
+		snprintf(row, sizeof(row), "\n| %s | %s | %s |\n", readonly_ops[i].what,
+			 readonly_ops[i].is_held ? "what was open before" : "a path",
+			 readonly_ops[i].is_stopped ? "EROFS" : "passes");
+		cr_expect(strstr(text, row), "docs/readonly.md lacks%s", row);
+	}
+}
