@@ -50,8 +50,7 @@ flip() { # BEFORE AFTER: commands
 	eval "$2"
 	echo again >&"${program[1]}"
 	read -r second <&"${program[0]}"
-	kill "$program_PID" 2>/dev/null
-	wait "$program_PID" 2>/dev/null
+	eval "exec ${program[1]}>&-" # the end of its input ends it
 	rm -f "$marker"
 	echo "$first $second"
 }
@@ -67,12 +66,12 @@ chmod 600 "$config"
 touch "$TMPDIR/run/readonly"
 check "the agent starts beside a marker" agent_start
 equal "and is not observe-only by it" "$(scram status --json | jq -r .state)" ready
-agent_stop
+agent_stop TERM
 export SCRAM_FORCE_READONLY=1
 check "it starts when it is forced" agent_start
 unset SCRAM_FORCE_READONLY
 equal "forced, it observes only" "$(scram status --json | jq -r .state)" observe-only
 refuse "refuses to arm" 4 scram arm --reason test --operator tester
 equal "says so in doctor" "$(scram doctor --json | jq -r '.. | objects | select(.name == "observe-only") | .level')" red
-agent_stop
+agent_stop TERM
 tap_done

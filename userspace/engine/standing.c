@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What outlasts its fire: a freeze, or a tree that is read-only, until it is released, its ttl ends or its condition clears; a
- * rekill until it is released. And the undo of each. A freeze is thawed on every way out of the
- * agent.
+ * What outlasts its fire: a freeze, or a tree that is read-only, until it is released, its ttl ends
+ * or its condition clears; a rekill until it is released. And the undo of each. A freeze is thawed
+ * on every way out of the agent.
  */
 #include "engine/core.h"
 

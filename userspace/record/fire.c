@@ -137,7 +137,7 @@ bool sc_fire_is_standing(const struct sc_fire *fire)
 	/* Refused before anything was done: no promise was made. */
 	if (fire->outcome == SC_OUTCOME_FAILED && !fire->dispatched)
 		return false;
-	/* A freeze that some tasks would not join is still wished for, and so is half of the others. */
+	/* A freeze that some tasks would not join is still wished for; so is half of the others. */
 	return fire->rekill || fire->outcome == SC_OUTCOME_FROZEN ||
 	       ((fire->action == SC_ACTION_FREEZE || fire->action == SC_ACTION_READONLY ||
 		 sc_action_kind_cuts(fire->action)) &&

@@ -6,6 +6,8 @@
  */
 #include "sys/readonly_lsm.h"
 
+#include "sys/readonly_lsm_impl.h"
+
 #include "base/io.h"
 #include "base/str.h"
 #include "sys/said.h"
@@ -356,72 +358,16 @@ static int attach_all(struct sc_lsm *l, bool *was_lost, char *reason)
 	return r;
 }
 
-static bool has_mark(const struct sc_lsm_wish *wish, uint64_t id)
-{
-	for (size_t i = 0; i < wish->n_marks; i++)
-		if (wish->marks[i].cgroup_id == id)
-			return true;
-	return false;
-}
-
-static bool has_place(const struct sc_lsm_wish *wish, const struct sc_readonly_place *place)
-{
-	for (size_t i = 0; i < wish->n_places; i++)
-		if (memcmp(&wish->places[i], place, sizeof(*place)) == 0)
-			return true;
-	return false;
-}
-
-static int sync_marks(int fd, const struct sc_lsm_wish *wish)
-{
-	uint64_t key, old[SC_READONLY_MARKS_MAX];
-	const void *last = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < wish->n_marks; i++)
-		if (bpf_map_update_elem(fd, &wish->marks[i].cgroup_id, &wish->marks[i].entry,
-					BPF_ANY) < 0)
-			return -errno;
-	while (n < SC_READONLY_MARKS_MAX && bpf_map_get_next_key(fd, last, &key) == 0) {
-		last = &key;
-		if (!has_mark(wish, key))
-			old[n++] = key;
-	}
-	for (size_t i = 0; i < n; i++)
-		(void)bpf_map_delete_elem(fd, &old[i]);
-	return 0;
-}
-
-static int sync_places(int fd, const struct sc_lsm_wish *wish)
-{
-	struct sc_readonly_place key, old[SC_READONLY_PLACES_MAX];
-	const void *last = NULL;
-	uint32_t one = 1;
-	size_t n = 0;
-
-	for (size_t i = 0; i < wish->n_places; i++)
-		if (bpf_map_update_elem(fd, &wish->places[i], &one, BPF_ANY) < 0)
-			return -errno;
-	while (n < SC_READONLY_PLACES_MAX && bpf_map_get_next_key(fd, last, &key) == 0) {
-		last = &key;
-		if (!has_place(wish, &key))
-			old[n++] = key;
-	}
-	for (size_t i = 0; i < n; i++)
-		(void)bpf_map_delete_elem(fd, &old[i]);
-	return 0;
-}
-
 static int tell_maps(struct sc_lsm *l, const struct sc_lsm_wish *wish, char *reason)
 {
 	uint32_t levels = 0;
-	int r = sync_places(map_fd(l->object, MAP_PLACES), wish);
+	int r = sc_lsm_sync_places(map_fd(l->object, MAP_PLACES), wish);
 
 	for (size_t i = 0; i < wish->n_marks; i++)
 		levels |= 1U << wish->marks[i].entry.level;
 	l->state->places = (uint32_t)wish->n_places;
 	if (r == 0)
-		r = sync_marks(map_fd(l->object, MAP_MARKS), wish);
+		r = sc_lsm_sync_marks(map_fd(l->object, MAP_MARKS), wish);
 	if (r < 0)
 		snprintf(reason, SC_LSM_REASON_MAX, "maps: %s", strerror(-r));
 	else

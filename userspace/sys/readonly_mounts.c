@@ -69,14 +69,13 @@ static void fail(struct sc_mounts_result *result, int err, const char *path)
 		snprintf(result->text, sizeof(result->text), "%.100s: %s", path, strerror(-err));
 }
 
-static void hold_path(struct sc_mounts *m, const struct sc_mounts_wish *wish,
-		      const struct space *space, int ns_fd, const char *path,
+static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wish, int ns_fd,
 		      struct sc_mounts_result *result)
 {
-	struct sc_mount_hold hold = {.m = m, .path = path, .ns = space->inode};
+	const char *path = hold.path;
 	int r;
 
-	if (is_own_ground(wish, space->inode, path)) {
+	if (is_own_ground(wish, hold.ns, path)) {
 		result->error = -EBUSY;
 		snprintf(result->text, sizeof(result->text),
 			 "%.100s holds the agent's own records: not made read-only", path);
@@ -89,7 +88,7 @@ static void hold_path(struct sc_mounts *m, const struct sc_mounts_wish *wish,
 	if (r < 0)
 		fail(result, r, path);
 	if (hold.is_cover)
-		result->holders += sc_mount_holders(wish, space->inode, path, result->text);
+		result->holders += sc_mount_holders(wish, hold.ns, path, result->text);
 }
 
 /* Backwards, so that what was laid over something goes before it. Returns the last error. */
@@ -145,7 +144,10 @@ int sc_mounts_set(struct sc_mounts *m, const struct sc_mounts_wish *wish,
 			continue;
 		result->namespaces++;
 		for (size_t p = 0; p < wish->n_paths; p++)
-			hold_path(m, wish, &spaces[i], fd, wish->paths[p], result);
+			hold_path((struct sc_mount_hold){.m = m,
+							 .path = wish->paths[p],
+							 .ns = spaces[i].inode},
+				  wish, fd, result);
 	}
 	r = sc_mounts_save(m);
 	if (r < 0)

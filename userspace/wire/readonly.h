@@ -27,7 +27,7 @@ void sc_readonly_wire_close(struct sc_readonly_port *port);
 
 /*
  * Without an agent, which the caller makes sure of: gives everything back that stands read-only by
- * an agent with this run dir. 0, -ENOENT when nothing did, or -errno with text (SC_READONLY_TEXT_MAX
- * bytes).
+ * an agent with this run dir. 0, -ENOENT when nothing did, or -errno with text
+ * (SC_READONLY_TEXT_MAX bytes).
  */
 int sc_readonly_offline_release(const char *run_dir, char *text);
