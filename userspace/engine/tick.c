@@ -155,7 +155,7 @@ void sc_engine_tick_full(struct sc_engine *e)
 	sc_isolations_look(e);
 	sc_audit_look(e);
 	sc_records_keep(e);
-	sc_collector_ask_pass(&e->collector);
+	sc_collector_ask_pass(&e->collector, e->due_ns + e->interval_ns, e->interval_ns);
 	e->early_budget = EARLY_PER_INTERVAL;
 	note_tick(e, begin);
 }
