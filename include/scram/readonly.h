@@ -42,6 +42,7 @@ struct sc_readonly_cgroup {
 /* All that shall be read-only: plain data, nothing owned. Zeroed: nothing. */
 struct sc_readonly {
 	char fire_id[37]; /* the newest, for the marker; empty: as n_roots 0 */
+	bool is_kept;     /* told before: compared and put right, and no write is tried */
 	uint32_t n_roots, n_spared, n_paths, n_allow;
 	struct sc_readonly_cgroup roots[SC_READONLY_ROOTS_MAX];
 	struct sc_readonly_cgroup spared[SC_READONLY_SPARED_MAX]; /* with what is below them */

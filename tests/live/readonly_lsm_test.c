@@ -46,12 +46,39 @@ static const char *fire_id(void)
 	return id;
 }
 
+static bool is_readonly(void *arg)
+{
+	json_t *status = sc_rig_json(&sc_kit, "status");
+	const json_t *now = json_object_get(status, "readonly");
+	bool is = json_is_true(json_object_get(now, "holds")) && sc_kit_number(now, "fires") == 1;
+	bool is_not = sc_kit_number(now, "fires") == 0;
+
+	json_decref(status);
+	return *(bool *)arg ? is : is_not;
+}
+
+/* An emulated machine takes its time, longer than a verb waits for its answer. */
+static void change(const char *line, bool want)
+{
+	struct sc_cli cli;
+
+	sc_kit_cli(&cli, line);
+	cr_expect(cli.status == 0 || cli.status == 3, "%s: %s%s", line, cli.out, cli.err);
+	sc_cli_done(&cli);
+	cr_assert_eq(sc_wait_until(is_readonly, &want, 2 * SC_KIT_EVENT_MS), 0, "%s", line);
+}
+
+static void fire(void)
+{
+	change(FIRE_LINE, true);
+}
+
 static void release(void)
 {
 	char line[128];
 
 	snprintf(line, sizeof(line), "release %s", fire_id());
-	sc_kit_expect(line, 0, "released");
+	change(line, false);
 }
 
 static int create(void *arg)
@@ -78,7 +105,7 @@ static int create_in(int cgroup_fd)
 Test(readonly_lsm, writes_are_refused_until_released)
 {
 	int web = sc_kit_mkdir("web");
-	json_t *condition;
+	json_t *condition, *fired;
 
 	sc_kit_start(CONDITION);
 	condition = sc_kit_condition("stop-writes");
@@ -86,7 +113,11 @@ Test(readonly_lsm, writes_are_refused_until_released)
 	json_decref(condition);
 	cr_assert_gt(sc_kit_sleeper(web), 0);
 	cr_expect_eq(create_in(web), 0);
-	sc_kit_expect(FIRE_LINE, 0, "by the BPF LSM; a write inside was tried and refused");
+	fire();
+	fired = sc_kit_get("stop-writes", "outcome", "readonly", 0);
+	cr_expect(strstr(sc_kit_text(fired, "dispatch_result"),
+			 "by the BPF LSM; a write inside was tried and refused"));
+	json_decref(fired);
 	cr_expect_eq(create_in(web), EROFS);
 	cr_expect_eq(create_in(sc_kit_mkdir("later")), EROFS);
 	cr_expect_eq(create(data), 0, "not supervised");
@@ -102,7 +133,7 @@ Test(readonly_lsm, protected_cgroups_go_on)
 	sc_str_init_heap(&yaml);
 	sc_str_addf(&yaml, "protect: [%s]\n" CONDITION, sc_kit_path("logs"));
 	sc_kit_start(yaml.data);
-	sc_kit_expect(FIRE_LINE, 0, "read-only");
+	fire();
 	cr_expect_eq(create_in(web), EROFS);
 	cr_expect_eq(create_in(logs), 0);
 	release();
@@ -113,7 +144,7 @@ Test(readonly_lsm, survives_its_agent_and_the_next_one_releases)
 	int web = sc_kit_mkdir("web");
 
 	sc_kit_start(CONDITION);
-	sc_kit_expect(FIRE_LINE, 0, "read-only");
+	fire();
 	cr_assert_eq(sc_rig_stop(&sc_kit, SIGKILL, NULL), 0);
 	cr_expect_eq(create_in(web), EROFS);
 	cr_assert_eq(sc_rig_start(&sc_kit, NULL), 0);
@@ -128,7 +159,7 @@ Test(readonly_lsm, is_released_without_an_agent)
 	char line[128];
 
 	sc_kit_start(CONDITION);
-	sc_kit_expect(FIRE_LINE, 0, "read-only");
+	fire();
 	snprintf(line, sizeof(line), "release %s --offline", fire_id());
 	cr_assert_eq(sc_rig_stop(&sc_kit, SIGKILL, NULL), 0);
 	cr_expect_eq(create_in(web), EROFS);
@@ -211,8 +242,8 @@ Test(readonly_lsm, a_database_that_writes_is_refused_and_goes_on_undamaged)
 	sc_kit_start(CONDITION);
 	w = start_database(web);
 	cr_assert_eq(next_word(&w), 'C');
-	for (int round = 0; round < 3; round++) {
-		sc_kit_expect(FIRE_LINE, 0, "read-only");
+	for (int round = 0; round < 2; round++) {
+		fire();
 		cr_assert_eq(next_word(&w), 'R', "it sees the refusal");
 		release();
 		cr_assert_eq(next_word(&w), 'C', "it writes again");

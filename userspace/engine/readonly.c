@@ -97,6 +97,7 @@ const struct sc_readonly *sc_readonly_wish(struct sc_engine *e, const struct sc_
 		add_root(e, wish, a);
 	if (wish->n_roots == 0)
 		return wish;
+	wish->is_kept = a->is_updating;
 	add_spared(e, wish);
 	wish->n_paths = copy_paths(wish->paths, &e->config.readonly.paths);
 	wish->n_allow = copy_paths(wish->allow, &e->config.readonly.allow);
@@ -117,6 +118,7 @@ void sc_readonly_kept(struct sc_engine *e, struct sc_active *a)
 {
 	bool holds = a->run.outcome == SC_ACTION_OUTCOME_READONLY;
 
+	e->readonly.kept_ns = e->now.mono_ns;
 	e->readonly.way = a->run.readonly.way;
 	e->readonly.is_failing = !holds;
 	sc_strcopy(e->readonly.text, sizeof(e->readonly.text), holds ? "" : a->run.text);

@@ -221,7 +221,7 @@ static int set_lsm(struct wire *w, const struct sc_readonly *wish,
 	if (!wish->n_roots)
 		return 0;
 	report->is_some = true;
-	r = try_as_member(w, wish);
+	r = wish->is_kept ? -ENOENT : try_as_member(w, wish);
 	report->is_tried = r == 1;
 	if (r == 0)
 		return fail(report, -EACCES, "BPF LSM", "a write inside was not refused");
@@ -279,7 +279,7 @@ static int set_mounts(struct wire *w, const struct sc_readonly *wish,
 	sc_strcopy(report->text, sizeof(report->text), result.text);
 	if (r < 0)
 		return fail(report, r, "mounts", "");
-	tried = sc_mounts_try(&mounts);
+	tried = wish->is_kept ? -ENOENT : sc_mounts_try(&mounts);
 	report->is_tried = tried == 1;
 	if (tried == 0)
 		return fail(report, -EACCES, "mounts", "a write inside was not refused");
