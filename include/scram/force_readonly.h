@@ -22,8 +22,7 @@
  *
  * A marker counts unless it is surely of another start of the machine: in doubt it is read-only.
  */
-#ifndef SCRAM_FORCE_READONLY_H
-#define SCRAM_FORCE_READONLY_H
+#pragma once
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -181,5 +180,3 @@ static inline bool scram_force_readonly(void)
 	}
 	return atomic_load(&answer) == 2;
 }
-
-#endif
