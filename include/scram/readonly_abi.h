@@ -49,14 +49,13 @@ _Static_assert(sizeof(struct sc_readonly_place) == 16, "no padding");
  * tracefs, securityfs, configfs; pipes, sockets, anonymous inodes, message queues, namespaces,
  * dma-buf, secret memory. Writes to them are not denied.
  */
-#define SC_READONLY_NO_STORES(X)                                                      \
-	X(0x01021994)                                                                 \
-	X(0x858458f6)                                                                 \
-	X(0x958458f6)                                                                 \
-	X(0x1cd1)                                                                     \
-	X(0x9fa0) X(0x62656572) X(0x27e0eb) X(0x63677270) X(0xcafe4a11) X(0x64626720) \
-		X(0x74726163) X(0x73636673) X(0x62656570) X(0x50495045) X(0x534f434b) \
-			X(0x09041934) X(0x19800202) X(0x6e736673) X(0x444d4142) X(0x5345434d)
+/* clang-format off */
+#define SC_READONLY_NO_STORES(X) \
+	X(0x01021994) X(0x858458f6) X(0x958458f6) X(0x1cd1) X(0x9fa0) X(0x62656572) X(0x27e0eb) \
+	X(0x63677270) X(0xcafe4a11) X(0x64626720) X(0x74726163) X(0x73636673) X(0x62656570) \
+	X(0x50495045) X(0x534f434b) X(0x09041934) X(0x19800202) X(0x6e736673) X(0x444d4142) \
+	X(0x5345434d)
+/* clang-format on */
 
 /* What was tried; each is a count of what was denied. */
 enum sc_readonly_op {
