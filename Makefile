@@ -94,7 +94,7 @@ $(B)/gen/vmlinux.h:
 	$(say) BTF $@
 	$(Q)mkdir -p $(@D) && $(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c >$@
 
-$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/scram/abi.h include/scram/gate.h include/scram/signals.def | $(B)/gen/vmlinux.h
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/scram/abi.h include/scram/gate.h include/scram/readonly_abi.h include/scram/signals.def | $(B)/gen/vmlinux.h
 	$(say) BPF $<
 	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -Wall -Werror -target bpf -mcpu=v3 -D__BPF__ -D__TARGET_ARCH_x86 \
 		-Iinclude -Ibpf -I$(B)/gen -c -o $@ $<

@@ -4,6 +4,7 @@
  * numbers of every cgroup into the map `kernel`. Both write to maps only; both run under
  * cgroup_mutex.
  */
+#include "controllers.h"
 #include "slots.h"
 
 /* Bit of cgroup.flags, from an enum without a name (include/linux/cgroup-defs.h). */
@@ -11,18 +12,10 @@
 /* The kernel updates the averages 2 s apart at the least: within half of that nothing has moved. */
 #define PSI_STILL_NS     1000000000ULL
 #define PAGE_COUNTER_MAX (0x7fffffffffffffffULL / 4096)
+#define PIDS_MAX         (4 * 1024 * 1024 + 1ULL) /* kernel/cgroup/pids.c; PID_MAX_LIMIT is 4 Mi */
 
 extern void css_rstat_flush(struct cgroup_subsys_state *css) __weak __ksym;
 extern void cgroup_rstat_flush(struct cgroup *cgrp) __weak __ksym;
-
-/* Only what is read here: a kernel without the controller has no such type. */
-struct mem_cgroup___sc {
-	struct page_counter memory;
-} __attribute__((preserve_access_index));
-
-struct pids_cgroup___sc {
-	atomic64_t counter;
-} __attribute__((preserve_access_index));
 
 SEC("iter/cgroup")
 int seed_cgroups(struct bpf_iter__cgroup *ctx)
@@ -98,40 +91,62 @@ static __always_inline __u32 read_psi(struct sc_kernel *k, struct cgroup *cgrp)
 	return SC_KERNEL_PSI;
 }
 
-static __always_inline void *controller(struct cgroup *cgrp, __u64 index)
+/* Sets the flag when the limit is not `max`. */
+static __always_inline __u32 limit_flag(__u64 pages, enum sc_kernel_flag flag)
 {
-	/* Every controller's struct begins with its cgroup_subsys_state. */
-	void **css = (void *)cgrp + bpf_core_field_offset(struct cgroup, subsys);
-
-	return css[index];
+	return pages < PAGE_COUNTER_MAX ? flag : 0;
 }
 
 static __always_inline __u32 read_memory(struct sc_kernel *k, struct cgroup *cgrp)
 {
-	struct mem_cgroup___sc *memory;
+	struct mem_cgroup___sc *memory = sc_controller(cgrp, memory);
+	__u32 flags = SC_KERNEL_MEMORY | SC_KERNEL_MEMORY_EVENTS | SC_KERNEL_SWAP;
 
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return 0;
-	memory = controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	if (!memory)
 		return 0;
 	k->mem_current_pages = BPF_CORE_READ(memory, memory.usage.counter);
 	k->mem_max_pages = BPF_CORE_READ(memory, memory.max);
-	return k->mem_max_pages < PAGE_COUNTER_MAX ? SC_KERNEL_MEMORY | SC_KERNEL_MEMORY_MAX
-						   : SC_KERNEL_MEMORY;
+	k->mem_high_pages = BPF_CORE_READ(memory, memory.high);
+	k->mem_swap_pages = BPF_CORE_READ(memory, swap.usage.counter);
+	k->mem_swap_max_pages = BPF_CORE_READ(memory, swap.max);
+	/* In one go: atomic_long_t is a long. */
+	bpf_core_read(k->mem_events, sizeof(k->mem_events), &memory->memory_events);
+	return flags | limit_flag(k->mem_max_pages, SC_KERNEL_MEMORY_MAX) |
+	       limit_flag(k->mem_high_pages, SC_KERNEL_MEMORY_HIGH) |
+	       limit_flag(k->mem_swap_max_pages, SC_KERNEL_SWAP_MAX);
 }
 
 static __always_inline __u32 read_pids(struct sc_kernel *k, struct cgroup *cgrp)
 {
-	struct pids_cgroup___sc *pids;
+	struct pids_cgroup___sc *pids = sc_controller(cgrp, pids);
+	struct pids_cgroup___subtree *subtree = (void *)pids;
+	struct pids_cgroup___own *own = (void *)pids;
+	__u32 flags = SC_KERNEL_PIDS;
 
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
-		return 0;
-	pids = controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
 	if (!pids)
 		return 0;
 	k->pids_current = BPF_CORE_READ(pids, counter.counter);
-	return SC_KERNEL_PIDS;
+	k->pids_max = BPF_CORE_READ(pids, limit.counter);
+	if (k->pids_max < PIDS_MAX)
+		flags |= SC_KERNEL_PIDS_MAX;
+	if (bpf_core_field_exists(subtree->events))
+		k->pids_refused = BPF_CORE_READ(subtree, events[0].counter);
+	else if (bpf_core_field_exists(own->events_limit))
+		k->pids_refused = BPF_CORE_READ(own, events_limit.counter);
+	else
+		return flags;
+	return flags | SC_KERNEL_PIDS_EVENTS;
+}
+
+static __always_inline __u32 read_throttling(struct sc_kernel *k, struct cgroup *cgrp)
+{
+	struct task_group___sc *group = sc_controller(cgrp, cpu);
+
+	if (!group || !bpf_core_field_exists(group->cfs_bandwidth))
+		return 0;
+	k->cpu_throttled_ns = BPF_CORE_READ(group, cfs_bandwidth.throttled_time);
+	k->cpu_throttles = BPF_CORE_READ(group, cfs_bandwidth.nr_throttled);
+	return SC_KERNEL_THROTTLED;
 }
 
 /* One flush of the pass's root brings every cgroup below it up to date. */
@@ -154,7 +169,7 @@ static __always_inline void read_cgroup(struct sc_kernel *k, struct cgroup *cgrp
 	} else {
 		k->cpu_usage_ns = cgrp->bstat.cputime.sum_exec_runtime;
 		flags |= sc_config.has_css_flush || sc_config.has_cgroup_flush ? SC_KERNEL_CPU : 0;
-		flags |= read_memory(k, cgrp) | read_pids(k, cgrp);
+		flags |= read_memory(k, cgrp) | read_pids(k, cgrp) | read_throttling(k, cgrp);
 	}
 	if (cgrp->nr_populated_csets || cgrp->nr_populated_domain_children ||
 	    cgrp->nr_populated_threaded_children)

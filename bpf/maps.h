@@ -63,6 +63,7 @@ struct sc_process {
 	__u64 start_ns; /* CLOCK_BOOTTIME of the leader's start; tells users of one address apart */
 	__u64 state;    /* enum sc_phase << 32 | slot; changes by compare-and-swap only */
 	__u64 seen;     /* pass over the tasks that met it last, or that ran when it was entered */
+	__u64 is_victim; /* counted in oom.kills */
 };
 
 struct {

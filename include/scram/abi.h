@@ -15,7 +15,7 @@
 #include <linux/types.h>
 #endif
 
-#define SC_SCHEMA 2
+#define SC_SCHEMA 3
 
 /* Ancestors counted for one event, the cgroup itself included. Deeper cgroups count into their
  * ancestor of this depth below the supervised root (struct sc_stats too_deep). */
@@ -87,6 +87,24 @@ enum sc_kernel_flag {
 	SC_KERNEL_PIDS = 1 << 4,       /* pids_current is valid */
 	SC_KERNEL_POPULATED = 1 << 5,
 	SC_KERNEL_FROZEN = 1 << 6,
+	SC_KERNEL_MEMORY_HIGH = 1 << 7,   /* mem_high_pages is valid and not `max` */
+	SC_KERNEL_MEMORY_EVENTS = 1 << 8, /* mem_events are valid */
+	SC_KERNEL_SWAP = 1 << 9,          /* mem_swap_pages is valid */
+	SC_KERNEL_SWAP_MAX = 1 << 10,     /* mem_swap_max_pages is valid and not `max` */
+	SC_KERNEL_PIDS_MAX = 1 << 11,     /* pids_max is valid and not `max` */
+	SC_KERNEL_PIDS_EVENTS = 1 << 12,  /* pids_refused is valid */
+	SC_KERNEL_THROTTLED = 1 << 13,    /* cpu_throttled_ns and cpu_throttles are valid */
+};
+
+/* In the order of the kernel's enum memcg_memory_event, which is that of memory.events. */
+enum sc_mem_event {
+	SC_MEM_LOW,
+	SC_MEM_HIGH,
+	SC_MEM_MAX,
+	SC_MEM_OOM,
+	SC_MEM_OOM_KILL,
+	SC_MEM_OOM_GROUP_KILL,
+	SC_MEM_EVENT_COUNT
 };
 
 /* Map `kernel`: what the cgroup iterator read in its last pass over the cgroup. */
@@ -97,13 +115,27 @@ struct sc_kernel {
 	struct sc_psi psi_some[SC_PSI_COUNT];
 	struct sc_psi psi_full[SC_PSI_COUNT];
 	__u64 cpu_usage_ns;
+	__u64 cpu_throttled_ns;
+	__u64 cpu_throttles;
 	__u64 mem_current_pages;
 	__u64 mem_max_pages;
+	__u64 mem_high_pages;
+	__u64 mem_swap_pages;
+	__u64 mem_swap_max_pages;
+	__u64 mem_events[SC_MEM_EVENT_COUNT];
 	__u64 pids_current;
+	__u64 pids_max;
+	__u64 pids_refused;
+	__u64 io_pass_ns; /* CLOCK_MONOTONIC when the fields of io were filled; 0 = they are not
+			     valid. A pass of their own, once a second */
+	__u64 io_read_bytes;
+	__u64 io_write_bytes;
+	__u64 io_reads;
+	__u64 io_writes;
 	__u32 flags; /* enum sc_kernel_flag */
-	__u32 unused[5];
+	__u32 unused;
 };
-_Static_assert(sizeof(struct sc_kernel) == 264, "no padding");
+_Static_assert(sizeof(struct sc_kernel) == 392, "no padding");
 
 /* Map `tasks`: what the task iterator found in its last pass; `pass` tells entries of older passes
  * apart. */

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <scram/readonly.h>
 #include <scram/traffic.h>
 
 #include <errno.h>
@@ -74,7 +75,8 @@ enum sc_action_outcome {
 	SC_ACTION_OUTCOME_FROZEN,
 	SC_ACTION_OUTCOME_THAWED,
 	SC_ACTION_OUTCOME_ISOLATED, /* cut from the network, read back from the kernel */
-	SC_ACTION_OUTCOME_RESTORED, /* no longer cut */
+	SC_ACTION_OUTCOME_RESTORED, /* no longer cut, writable again */
+	SC_ACTION_OUTCOME_READONLY, /* writes are refused, read back and tried */
 	SC_ACTION_OUTCOME_PARTIAL,  /* the deadline passed and somebody is left, or one of two
 				     * mechanisms does not hold */
 	SC_ACTION_OUTCOME_NOTHING, /* populated at the decision, and yet nothing was killed: loud */
@@ -84,8 +86,9 @@ enum sc_action_outcome {
 
 static inline const char *sc_action_outcome_name(enum sc_action_outcome kind)
 {
-	static const char *const names[] = {"none",     "emptied",  "gone",    "frozen",  "thawed",
-					    "isolated", "restored", "partial", "nothing", "failed"};
+	static const char *const names[] = {"none",    "emptied",  "gone",     "frozen",
+					    "thawed",  "isolated", "restored", "readonly",
+					    "partial", "nothing",  "failed"};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == SC_ACTION_OUTCOME_COUNT,
 		       "one name each");
@@ -96,7 +99,8 @@ static inline bool sc_action_outcome_is_success(enum sc_action_outcome kind)
 {
 	return kind == SC_ACTION_OUTCOME_EMPTIED || kind == SC_ACTION_OUTCOME_GONE ||
 	       kind == SC_ACTION_OUTCOME_FROZEN || kind == SC_ACTION_OUTCOME_THAWED ||
-	       kind == SC_ACTION_OUTCOME_ISOLATED || kind == SC_ACTION_OUTCOME_RESTORED;
+	       kind == SC_ACTION_OUTCOME_ISOLATED || kind == SC_ACTION_OUTCOME_RESTORED ||
+	       kind == SC_ACTION_OUTCOME_READONLY;
 }
 
 #define SC_ACTION_TEXT_MAX    192
@@ -180,6 +184,7 @@ struct sc_effector {
 	const struct sc_effector_ops *ops;
 	void *ctx;
 	const struct sc_traffic *traffic; /* NULL: nothing can be cut from the network here */
+	const struct sc_readonly_port *readonly; /* NULL: nothing can be made read-only here */
 };
 
 /* What is asked; plain data, copied into the run. */
@@ -194,6 +199,9 @@ struct sc_action_request {
 	/* The kinds that cut: the cut as it shall be, SC_CUT_NONE to take it back. Borrowed, and
 	 * not changed while the run is under way. */
 	const struct sc_cut *cut;
+	/* global-readonly: all that shall be read-only, with or without this fire. Borrowed, as the
+	 * cut. */
+	const struct sc_readonly *readonly;
 	bool thaws_after; /* scram froze the target on an earlier rung: thaw it once it is empty */
 };
 
@@ -247,8 +255,9 @@ struct sc_action_run {
 	uint32_t pidfd_next;  /* the loop's: where the next batch begins */
 	int error;            /* of the last write that failed, -errno; 0 = none did */
 
-	struct sc_cut_report cut; /* the kinds that cut: what the hand did */
-	uint32_t cut_steps;       /* how many of its steps are done */
+	struct sc_cut_report cut;           /* the kinds that cut: what the hand did */
+	uint32_t cut_steps;                 /* how many of its steps are done */
+	struct sc_readonly_report readonly; /* global-readonly: likewise */
 
 	enum sc_action_outcome outcome;
 	uint32_t killed;  /* best effort: members at prepare less those left; at least that many */

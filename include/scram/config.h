@@ -63,12 +63,19 @@ struct sc_config_limits {
 	uint32_t irreversible_fires; /* automatic, on the host, per minute */
 };
 
+/* What global-readonly is told of the host; absolute paths. */
+struct sc_config_readonly {
+	struct sc_texts paths; /* made read-only where there is no BPF LSM */
+	struct sc_texts allow; /* stay writable where there is */
+};
+
 struct sc_config {
 	uint64_t tick_ns;
 	bool tick_given;
 	bool allow_missing_signals; /* a live condition whose signals this kernel lacks is kept,
 				     * shown as unable to fire, instead of refused */
 	struct sc_config_limits limits;
+	struct sc_config_readonly readonly;
 	struct sc_texts protect; /* the built-in ones first, then those of the files; each with what
 				    is below */
 	struct sc_texts include;

@@ -62,6 +62,7 @@ enum sc_fire_outcome {
 	SC_OUTCOME_FROZEN,
 	SC_OUTCOME_THAWED,
 	SC_OUTCOME_ISOLATED,       /* cut from the network */
+	SC_OUTCOME_READONLY,       /* writes are refused */
 	SC_OUTCOME_NOTHING,        /* nothing was there to act on: a failed fire, loud */
 	SC_OUTCOME_NEEDS_OPERATOR, /* recovery found members younger than the intent */
 	SC_OUTCOME_STALE_BOOT,     /* the intent is of another boot: never executed again */

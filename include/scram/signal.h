@@ -42,6 +42,9 @@ enum sc_feature {
 	SC_FEATURE_MEMORY, /* the controller, on cgroup v2 */
 	SC_FEATURE_PIDS,   /* likewise */
 	SC_FEATURE_APP,
+	SC_FEATURE_PSI,
+	SC_FEATURE_CPU, /* the controller; time used is known without it */
+	SC_FEATURE_IO,  /* the controller, and the iterator that reads it */
 	SC_FEATURE_COUNT
 };
 

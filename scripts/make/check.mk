@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the house checks: suites through scripts/test, analysis, coverage, generated docs, installation.
-.PHONY: deps test test-unit test-bpf test-live test-e2e test-db test-vm test-asan lint lint-needs programs demo
+.PHONY: deps test test-unit test-bpf test-live test-e2e test-db test-vm test-vm-full test-asan lint lint-needs programs demo
 deps: ## install the Debian packages that are missing (root)
 	$(Q)scripts/deps build test
 
@@ -16,9 +16,12 @@ test-e2e: ## the agent as an operator meets it (root)
 	$(Q)B=$(B) scripts/test e2e
 test-db: ## the store, on a PostgreSQL of its own (root)
 	$(Q)B=$(B) scripts/test db
-test-vm: ## the BPF programs on kernels 6.1 and 6.12 in an emulated machine (root)
+test-vm: ## the BPF programs and the memory signals on kernels 6.1 and 6.12 in an emulated machine (root)
 	$(Q)scripts/deps vm
 	$(Q)B=$(B) scripts/test vm
+test-vm-full: ## the same with every shipped example, and hogs on a machine of 256 MiB (root)
+	$(Q)scripts/deps vm
+	$(Q)VM_FULL=1 VM_LIMIT_S=3600 B=$(B) scripts/test vm
 test-asan: ## unit tests with the address and undefined-behaviour sanitizers
 	$(Q)B=$(B) scripts/test asan
 lint: ## the house rules as tests

@@ -210,44 +210,6 @@ Test(iter, memory_and_pids_are_those_of_the_controllers)
 	cr_assert_eq(sc_wait_child(pid, NULL, 30000), 0);
 }
 
-static int eat_memory(void *arg)
-{
-	(void)arg;
-	for (;;) {
-		char *at = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
-
-		if (at == MAP_FAILED)
-			return 1;
-		memset(at, 1, 1 << 20);
-	}
-}
-
-Test(iter, an_oom_kill_counts_where_the_victim_lived)
-{
-	int web, inner, beside, status;
-	pid_t pid;
-
-	sc_cgroup_write(sc_box.dirfd, "cgroup.subtree_control", "+memory");
-	web = kit_mkdir("web");
-	if (read_number(web, "memory.current") < 0)
-		cr_skip("the memory controller is not on in cgroup v2 here");
-	kit_need(SC_BPF_OOM);
-	cr_assert_eq(sc_cgroup_write(web, "memory.max", "16777216"), 0);
-	sc_cgroup_write(web, "memory.swap.max", "0");
-	inner = kit_mkdir("web/inner");
-	beside = kit_mkdir("beside");
-	pid = sc_helper_call(inner, eat_memory, NULL);
-	cr_assert_eq(sc_wait_child(pid, &status, 60000), 0);
-	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	cr_expect_eq(kit_counts(inner)->oom_kills, 1);
-	cr_expect_eq(kit_counts(web)->oom_kills, 1);
-	cr_expect_eq(kit_root_counts()->oom_kills, 1);
-	cr_expect_eq(kit_counts(beside)->oom_kills, 0);
-	kit_expect_proc(inner,
-			&(struct kit_proc){.forks = 1, .exits = 1, .kills = 1, .unexpected = 1});
-}
-
 static int vfork_and_wait(void *arg)
 {
 	/* The parent sleeps uninterruptibly until the child, which shares its memory, is gone. */

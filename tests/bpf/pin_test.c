@@ -124,7 +124,7 @@ Test(pin, the_default_run_dir_has_the_short_path)
 	char dir[SC_BPF_PIN_DIR_MAX], other[SC_BPF_PIN_DIR_MAX];
 
 	cr_assert_eq(sc_bpf_pin_dir("/run/scram", dir), 0);
-	cr_expect_str_eq(dir, "/sys/fs/bpf/scram/v2");
+	cr_expect_str_eq(dir, "/sys/fs/bpf/scram/v3");
 	cr_assert_eq(sc_bpf_pin_dir("/run/scram2", other), 0);
 	cr_expect_str_neq(other, pin_dir);
 }

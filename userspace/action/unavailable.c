@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kinds that are registered and refuse: prepare says so, nothing else is ever reached. */
+/* The kind that is registered and refuses: prepare says so, nothing else is ever reached. */
 #include "action/run.h"
 
 static int refuse(struct sc_action_run *run, const struct sc_effector *eff)
@@ -33,16 +33,6 @@ static int reconcile_nothing(uint64_t cgroup_id, const struct sc_effector *eff,
 	(void)facts;
 	return -EOPNOTSUPP;
 }
-
-const struct sc_action_ops sc_action_readonly = {
-	.kind = SC_ACTION_READONLY,
-	.text = "deny writes to supervised cgroups",
-	.is_reversible = true,
-	.prepare = refuse,
-	.apply = apply_nothing,
-	.verify = verify_nothing,
-	.reconcile = reconcile_nothing,
-};
 
 const struct sc_action_ops sc_action_rollback = {
 	.kind = SC_ACTION_ROLLBACK,

@@ -4,16 +4,23 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 
+#include <string.h>
+
 static const char *const headers[] = {"ID", "STATE", "ACTION", "TARGETS", "UNKNOWN", "WHEN"};
 
-/* "cannot fire: why", "armed", "dry-run", ... */
+/* "cannot fire: why", "armed", "dry-run", "manual-only, by mounts", ... */
 static void add_state(struct sc_table *table, const json_t *condition)
 {
 	const char *why = sc_get_text(condition, "why_not", NULL);
+	const char *mechanism = sc_get_text(condition, "mechanism", NULL);
 	_cleanup_str_ struct sc_str cell = {0};
 
 	sc_str_init_heap(&cell);
 	sc_add_text(&cell, sc_get_text(condition, "armed", NULL));
+	if (mechanism && strcmp(mechanism, "none") != 0) {
+		sc_str_add(&cell, ", by ");
+		sc_add_text(&cell, mechanism);
+	}
 	if (why && *why) {
 		sc_str_add(&cell, ": ");
 		sc_add_text(&cell, why);

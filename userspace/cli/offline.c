@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "record/fold.h"
 #include "sys/cgroup.h"
+#include "wire/readonly.h"
 #include "wire/traffic.h"
 
 #include <errno.h>
@@ -97,6 +98,19 @@ static int uncut(struct offline *o, const char *fire_or_name)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Gives everything back that is read-only: the mechanisms do not tell fires apart, and a next agent
+ * makes read-only again what other fires still hold. */
+static int make_writable(struct offline *o, const struct sc_fire *fire)
+{
+	char text[SC_READONLY_TEXT_MAX];
+	int r = sc_readonly_offline_release(o->args->run_dir, text);
+
+	if (r < 0 && r != -ENOENT && text[0])
+		o->status = sc_complain(o->args, SC_EXIT_UNCONFIRMED, "fire %s: %s", fire->id,
+					text);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* Appends fire.released, so that the next start takes nothing up again. */
 static int record_release(struct offline *o, struct sc_fire *fire)
 {
@@ -136,6 +150,8 @@ static void release_one(struct offline *o, struct sc_fire *fire)
 		r = thaw(o, fire);
 	else if (sc_action_kind_cuts(fire->action) && is_of_this_boot(o, fire))
 		r = uncut(o, fire->id);
+	else if (fire->action == SC_ACTION_READONLY && is_of_this_boot(o, fire))
+		r = make_writable(o, fire);
 	if (r < 0) {
 		o->status = sc_complain(
 			o->args, SC_EXIT_UNCONFIRMED, "%s (fire %s): %s", subject(fire), fire->id,
@@ -156,7 +172,8 @@ static void release_one(struct offline *o, struct sc_fire *fire)
 static bool is_in_force(const struct sc_fire *fire)
 {
 	return sc_fire_is_standing(fire) ||
-	       ((fire->action == SC_ACTION_FREEZE || sc_action_kind_cuts(fire->action)) &&
+	       ((fire->action == SC_ACTION_FREEZE || fire->action == SC_ACTION_READONLY ||
+		 sc_action_kind_cuts(fire->action)) &&
 		(fire->state == SC_FIRE_INTENT || fire->state == SC_FIRE_DISPATCHED));
 }
 

@@ -79,6 +79,8 @@ void sc_config_done(struct sc_config *config)
 	free(config->probes);
 	sc_notify_list_done(&config->notify);
 	free(config->conditions);
+	sc_texts_done(&config->readonly.paths);
+	sc_texts_done(&config->readonly.allow);
 	sc_texts_done(&config->protect);
 	sc_texts_done(&config->include);
 	sc_texts_done(&config->files);

@@ -311,12 +311,13 @@ static const struct sc_key config_keys[] = {
 	{.name = "tick", .read = read_tick, .is_main_only = true, .type = "duration", .fallback = "100ms", .text = "how often conditions are judged; --interval and SCRAM_EVAL_INTERVAL_S override it"},
 	{.name = "missing_signals", .read = read_missing_signals, .offset = FIELD(sc_config, allow_missing_signals), .is_main_only = true, .type = "refuse or allow", .fallback = "refuse", .text = "a live condition whose signals this kernel cannot give: refuse the file, or keep it as unable to fire"},
 	{.name = "limits", .read = read_limits, .offset = FIELD(sc_config, limits), .is_main_only = true, .type = "mapping", .text = "sizes and bounds"},
+	{.name = "readonly", .read = sc_read_readonly, .offset = FIELD(sc_config, readonly), .is_main_only = true, .type = "mapping", .text = "what global-readonly is told of the host's paths"},
 	{.name = "protect", .read = sc_read_globs, .offset = FIELD(sc_config, protect), .type = "list of globs", .fallback = "init.scope, journald, udevd, sshd", .text = "cgroups never to be hit, with what is below them; added to the built-in list"},
 	{.name = "components", .read = read_components, .type = "mapping of names", .text = "named groups of cgroups"},
 	{.name = "tenants", .read = read_tenants, .type = "mapping of names", .text = "whose cgroups are whose"},
 	{.name = "probes", .read = read_probes, .type = "mapping of names", .text = "what probe(\"NAME\") asks"},
 	{.name = "notify", .read = sc_read_notify, .offset = FIELD(sc_config, notify), .type = "list of notifiers", .text = "who is told of every fire"},
-	{.name = "include", .read = read_include, .offset = FIELD(sc_config, include), .is_main_only = true, .type = "list of file globs", .text = "more files, relative to this one; they may hold what this may but tick, limits, missing_signals and include"},
+	{.name = "include", .read = read_include, .offset = FIELD(sc_config, include), .is_main_only = true, .type = "list of file globs", .text = "more files, relative to this one; they may hold what this may but tick, limits, readonly, missing_signals and include"},
 	{.name = "conditions", .read = read_conditions, .type = "list of conditions", .text = "what is watched for"},
 };
 

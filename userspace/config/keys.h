@@ -72,6 +72,7 @@ extern const struct sc_key_table sc_action_config_keys;
 extern const struct sc_key_table sc_rung_keys;   /* struct sc_rung */
 extern const struct sc_key_table sc_config_keys; /* struct sc_config */
 extern const struct sc_key_table sc_limits_keys;
+extern const struct sc_key_table sc_readonly_keys;
 extern const struct sc_key_table sc_component_keys;
 extern const struct sc_key_table sc_breaker_keys; /* struct sc_component */
 extern const struct sc_key_table sc_tenant_keys;
@@ -80,6 +81,7 @@ extern const struct sc_key_table sc_notify_keys;
 
 sc_key_read sc_read_cut_mode; /* enum sc_cut_mode: new or all */
 sc_key_read sc_read_breaker;  /* struct sc_component */
+sc_key_read sc_read_readonly; /* struct sc_config_readonly */
 /* One of a few words, the last of which is NULL; its index goes to *index. False: a fault was
  * added. */
 bool sc_read_word(struct sc_reader *r, const struct sc_value *value, const struct sc_key *key,

@@ -25,6 +25,7 @@ void sc_config_print_reference(struct sc_str *out)
 {
 	print_table(out, "The file", &sc_config_keys);
 	print_table(out, "limits", &sc_limits_keys);
+	print_table(out, "readonly", &sc_readonly_keys);
 	print_table(out, "A condition", &sc_condition_keys);
 	print_table(out, "action", &sc_action_keys);
 	print_table(out, "action.config", &sc_action_config_keys);

@@ -6,6 +6,9 @@
 
 #include <limits.h>
 
+/* A pass begins before the tick that it is for by this and twice what the last one took. */
+#define PASS_LEAD_NS (5 * SC_NS_PER_MS)
+
 int sc_collector_init(struct sc_collector *c, const struct sc_kernel_port *kernel,
 		      struct sc_app *app)
 {
@@ -41,7 +44,7 @@ static void run_passes(struct sc_collector *c)
 	uint64_t number = 0;
 	int r;
 
-	if (atomic_exchange(&c->pass_wanted, false)) {
+	if (begin >= atomic_load(&c->pass_due_ns) && atomic_exchange(&c->pass_wanted, false)) {
 		r = c->kernel->pass_cgroups(c->kernel->ctx);
 		note_pass(c, r, &c->cgroup_pass_ns);
 		atomic_store(&c->pass_us, (sc_mono_ns() - begin) / SC_NS_PER_US);
@@ -118,7 +121,17 @@ static void obey(struct sc_collector *c, const struct sc_collect_order *order)
 	}
 }
 
-/* Until there is an order or a report; a second at most. */
+/* How long until a pass is due; a second at most. */
+static int pass_wait_ms(struct sc_collector *c)
+{
+	uint64_t now = sc_mono_ns(), due = atomic_load(&c->pass_due_ns);
+
+	if (!atomic_load(&c->pass_wanted))
+		return 1000;
+	return due <= now ? 0 : (int)SC_MIN((due - now) / SC_NS_PER_MS + 1, (uint64_t)1000);
+}
+
+/* Until there is an order or a report, or a pass is due. */
 static void wait_for_work(struct sc_collector *c)
 {
 	struct pollfd p[] = {
@@ -126,7 +139,7 @@ static void wait_for_work(struct sc_collector *c)
 		{.fd = c->app->port->receive ? c->app->port->fd : -1, .events = POLLIN},
 	};
 
-	(void)poll(p, SC_ARRAY_SIZE(p), 1000);
+	(void)poll(p, SC_ARRAY_SIZE(p), pass_wait_ms(c));
 	sc_bell_clear(c->order_bell);
 }
 
@@ -191,8 +204,12 @@ int sc_collector_pass_now(struct sc_collector *c)
 	return atomic_load(&c->pass_error);
 }
 
-void sc_collector_ask_pass(struct sc_collector *c)
+void sc_collector_ask_pass(struct sc_collector *c, uint64_t tick_ns, uint64_t interval_ns)
 {
+	uint64_t lead = PASS_LEAD_NS + 2 * atomic_load(&c->pass_us) * SC_NS_PER_US;
+
+	lead = SC_MIN(lead, interval_ns / 2);
+	atomic_store(&c->pass_due_ns, tick_ns > lead ? tick_ns - lead : 0);
 	atomic_store(&c->pass_wanted, true);
 	sc_bell_ring(c->order_bell);
 }

@@ -69,6 +69,7 @@ struct sc_collector {
 	uint64_t recycled_ns;
 	_Atomic bool stop;
 	_Atomic bool pass_wanted;
+	_Atomic uint64_t pass_due_ns; /* CLOCK_MONOTONIC: it is wanted then, not before */
 	_Atomic uint64_t
 		cgroup_pass_ns; /* CLOCK_MONOTONIC at the end of the last good pass; 0 = none yet */
 	_Atomic uint64_t task_pass_ns;
@@ -89,8 +90,12 @@ void sc_collector_done(struct sc_collector *c);
 /* One cgroup pass and one task pass on the calling thread: at start, before the thread runs. */
 int sc_collector_pass_now(struct sc_collector *c);
 
-/* loop: asks for a cgroup pass; one that is under way makes the next one start at its end. */
-void sc_collector_ask_pass(struct sc_collector *c);
+/*
+ * loop: asks for a cgroup pass whose end is shortly before tick_ns, when the next tick will use it:
+ * what is read right after a tick is as old as an interval when it is judged. One that is under way
+ * makes the next one start at its end.
+ */
+void sc_collector_ask_pass(struct sc_collector *c, uint64_t tick_ns, uint64_t interval_ns);
 /* loop: false when the queue is full (ask again next tick). Ring with sc_bell_ring(c->order_bell).
  */
 bool sc_collector_order(struct sc_collector *c, const struct sc_collect_order *order);

@@ -12,6 +12,7 @@
  *   standing.c   freezes and rekills that outlast their fire
  *   groups.c     tenants and components: which targets a name means
  *   tenants.c    tells the counting side whose a cgroup is
+ *   readonly.c   trees that are read-only
  *   isolation.c  cuts that stand: made, changed, released
  *   audit.c      whether the world still holds them
  *   components*.c breakers, health and events of components: engine/components.h
@@ -36,6 +37,7 @@
 #include "engine/hand.h"
 #include "engine/isolation.h"
 #include "engine/ports.h"
+#include "engine/readonly.h"
 #include "engine/syncer.h"
 
 #include <scram/condition.h>
@@ -196,6 +198,14 @@ struct sc_engine {
 	char traffic_why[192]; /* why nothing can be cut here; empty = it can */
 	bool traffic_armed;
 	struct sc_audit *audit;
+	struct {
+		struct sc_readonly *room; /* a wish for each active fire */
+		uint64_t kept_ns;         /* CLOCK_MONOTONIC of the last time it was told */
+		uint64_t repairs;         /* times that a stranger's change was put back */
+		enum sc_readonly_way way; /* in effect */
+		bool is_failing;
+		char text[SC_READONLY_TEXT_MAX]; /* why it does not hold whole */
+	} readonly;
 	struct sc_components *components;
 	uint64_t events_lost;     /* on the whole host, since start */
 	uint32_t first_condition; /* where the next tick begins to judge */
@@ -253,6 +263,15 @@ const char *sc_engine_protected_by(struct sc_engine *e, uint32_t slot, char *buf
 
 /* True for a path that is neither the supervised root nor below it, whether it exists or not. */
 bool sc_engine_is_outside(struct sc_engine *e, const char *path);
+
+/* --- host.c --- */
+/* Sets the signals of the host. */
+void sc_engine_read_host(struct sc_engine *e);
+/*
+ * 1 - left / total of two lines of /proc/meminfo, "SwapTotal:" and "SwapFree:"; NaN when one is
+ * missing, or there is none of it.
+ */
+double sc_host_share_used(const char *meminfo, const char *total, const char *left);
 
 /* --- tick.c --- */
 void sc_engine_fill_source(struct sc_engine *e);

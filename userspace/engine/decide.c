@@ -223,6 +223,9 @@ static void write_undo(struct sc_fire *fire)
 	} else if (sc_action_kind_cuts(fire->action)) {
 		sc_json_member_text(&json, "cut", fire->group[0] ? fire->group : fire->target);
 		sc_json_member_text(&json, "mode", sc_cut_mode_name(SC_CUT_NONE));
+	} else if (fire->action == SC_ACTION_READONLY) {
+		sc_json_member_text(&json, "readonly", sc_readonly_way_name(SC_READONLY_NO_WAY));
+		sc_json_member_u64(&json, "cgroup_id", fire->cgroup_id);
 	} else {
 		sc_json_member_text(&json, "write", NULL); /* a kill cannot be undone */
 	}
@@ -243,6 +246,11 @@ static int prepare(struct sc_engine *e, const struct sc_fire_request *rq,
 			return -EOPNOTSUPP;
 		request->cut = &a->isolation->cut;
 	}
+	if (fire->action == SC_ACTION_READONLY) {
+		a->fire = *fire;
+		a->slot = rq->slot;
+		request->readonly = sc_readonly_wish(e, a);
+	}
 	r = sc_action_prepare(&a->run, request, &e->ports->effector);
 	if (r < 0 && a->run.outcome == SC_ACTION_OUTCOME_GONE)
 		return 0; /* it vanished: success */
@@ -256,7 +264,8 @@ static int prepare(struct sc_engine *e, const struct sc_fire_request *rq,
 /* What keeps its place until it is released. */
 static bool may_stand(const struct sc_condition *c, const struct sc_fire *fire)
 {
-	return fire->action == SC_ACTION_FREEZE || c->spec->action.rekill;
+	return fire->action == SC_ACTION_FREEZE || fire->action == SC_ACTION_READONLY ||
+	       c->spec->action.rekill;
 }
 
 static int begin(struct sc_engine *e, const struct sc_fire_request *rq, struct sc_fire *fire)

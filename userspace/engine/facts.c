@@ -164,6 +164,8 @@ static const char *protected_by(struct sc_engine *e, const struct sc_fire_reques
 	const struct sc_condition *c = sc_engine_condition_of(e, rq);
 	enum sc_action_kind kind = sc_engine_kind_of(c, rq->rung);
 
+	if (kind == SC_ACTION_READONLY)
+		return sc_readonly_protected_by(e, rq->slot, buf, size);
 	if (!sc_action_kind_cuts(kind))
 		return sc_engine_protected_by(e, rq->slot, buf, size);
 	return sc_isolation_protected_by(e, sc_isolation_group(e, &c->spec->action, kind, rq->slot),

@@ -90,6 +90,7 @@ static enum sc_fire_outcome outcome_of(enum sc_action_outcome outcome)
 		[SC_ACTION_OUTCOME_THAWED] = SC_OUTCOME_THAWED,
 		[SC_ACTION_OUTCOME_ISOLATED] = SC_OUTCOME_ISOLATED,
 		[SC_ACTION_OUTCOME_RESTORED] = SC_OUTCOME_NONE, /* of a release, which has none */
+		[SC_ACTION_OUTCOME_READONLY] = SC_OUTCOME_READONLY,
 		[SC_ACTION_OUTCOME_PARTIAL] = SC_OUTCOME_PARTIAL,
 		[SC_ACTION_OUTCOME_NOTHING] = SC_OUTCOME_NOTHING,
 		[SC_ACTION_OUTCOME_FAILED] = SC_OUTCOME_FAILED,
@@ -112,7 +113,8 @@ static void log_outcome(const struct sc_fire *f)
 {
 	uint64_t empty_us = (f->timing.verified_ns - f->timing.decided_ns) / SC_NS_PER_US;
 
-	if (f->state == SC_FIRE_VERIFIED && sc_action_kind_cuts(f->action))
+	if (f->state == SC_FIRE_VERIFIED &&
+	    (sc_action_kind_cuts(f->action) || f->action == SC_ACTION_READONLY))
 		sc_log_warning("fired: %s, %s on %s: %s (fire %s)", f->condition_id,
 			       sc_action_kind_name(f->action), f->target, f->dispatch_result,
 			       f->id);

@@ -246,6 +246,29 @@ static void check_cuts(struct sc_op_call *call)
 		      "it was put back; find who flushes rules: nft monitor, bpftool cgroup tree");
 }
 
+static void check_readonly(struct sc_op_call *call)
+{
+	const struct sc_engine *e = call->e;
+	char why[TEXT_MAX];
+	enum sc_readonly_way way = sc_readonly_way(e, &e->config, why, sizeof(why));
+
+	sc_doctor_add(
+		call, "read-only", way == SC_READONLY_LSM ? SC_DOCTOR_GREEN : SC_DOCTOR_YELLOW,
+		way == SC_READONLY_LSM ? "by the BPF LSM: every write of a cgroup can be denied"
+				       : why,
+		"boot with lsm=...,bpf on a kernel with CONFIG_BPF_LSM; else declare "
+		"readonly.paths, mount points of what must not change");
+	if (e->readonly.is_failing && e->readonly.text[0])
+		sc_doctor_add(call, "read-only now", SC_DOCTOR_RED, e->readonly.text,
+			      "who still writes must be ended: scram fire a process-exit on it");
+	if (e->readonly.repairs == 0)
+		return;
+	snprintf(why, sizeof(why), "%llu times somebody else took away what keeps it so",
+		 (unsigned long long)e->readonly.repairs);
+	sc_doctor_add(call, "read-only, meddling", SC_DOCTOR_YELLOW, why,
+		      "it was put back; find who unpins programs or remounts");
+}
+
 static void check_group(struct sc_op_call *call)
 {
 	bool there = call->e->control.group != (gid_t)-1;
@@ -269,6 +292,7 @@ void sc_op_doctor(struct sc_op_call *call)
 	check_traffic(call);
 	check_globs(call);
 	check_cuts(call);
+	check_readonly(call);
 	check_group(call);
 	sc_doctor_workers(call);
 	sc_doctor_probes(call);

@@ -49,6 +49,12 @@ static void write_verdict(struct sc_op_call *call, const struct sc_verdict *verd
 	sc_json_array_end(&call->json);
 }
 
+/* All supervised cgroups, where nothing else is named. */
+static bool is_global(const struct sc_condition_spec *spec)
+{
+	return !spec->scope && spec->action.kind == SC_ACTION_READONLY;
+}
+
 /* A cut that names its group acts on all of it, wherever that is. */
 static bool is_of_group(const struct sc_condition_spec *spec)
 {
@@ -69,7 +75,7 @@ static const char *find_path(struct sc_op_call *call, struct sc_fire_request *rq
 			   "%s needs a target inside its scope %s; name one with --target, as in "
 			   "/proc/PID/cgroup",
 			   spec->id, spec->scope);
-	else if (!path && !is_of_group(spec))
+	else if (!path && !is_of_group(spec) && !is_global(spec))
 		rq->impossible = "it needs a target, and has neither a scope nor one of its own; "
 				 "name one with --target, as in /proc/PID/cgroup";
 	else if (path && is_of_group(spec))
@@ -346,7 +352,7 @@ static bool is_meant(const struct sc_engine *e, const struct sc_active *a, const
 	const struct sc_target *t;
 
 	/* A change of a cut is no fire of its own. */
-	if (a->stage == SC_ACTIVE_FREE || a->is_updating || (a->isolation && a->is_releasing))
+	if (a->stage == SC_ACTIVE_FREE || (a->isolation && (a->is_updating || a->is_releasing)))
 		return false;
 	if (what[0] == '/') {
 		t = sc_targets_get(e->targets, sc_targets_find_path(e->targets, what));
@@ -367,7 +373,8 @@ static struct sc_active *find_standing(struct sc_engine *e, const char *what)
 
 		if (!is_meant(e, a, what))
 			continue;
-		if (a->stage == SC_ACTIVE_STANDING && a->fire.action == SC_ACTION_FREEZE)
+		if ((a->stage == SC_ACTIVE_STANDING || a->is_updating) &&
+		    (a->fire.action == SC_ACTION_FREEZE || a->fire.action == SC_ACTION_READONLY))
 			return a;
 		if (!found || a->stage == SC_ACTIVE_STANDING)
 			found = a;
@@ -421,7 +428,7 @@ void sc_op_release(struct sc_op_call *call)
 		tell_not_standing(call, what);
 		return;
 	}
-	if (a->stage != SC_ACTIVE_STANDING) {
+	if (a->stage != SC_ACTIVE_STANDING && !a->is_updating) {
 		sc_op_fail(call, SC_EXIT_FAILED, "fire %s is under way; try again", a->fire.id);
 		return;
 	}

@@ -27,6 +27,19 @@ const char *sc_op_armed(const struct sc_engine *e, size_t condition)
 	return c->live ? "armed" : "dry-run";
 }
 
+/* How it would be done here, where that depends on the host. */
+static void add_mechanism(struct sc_op_call *call, const struct sc_condition_spec *spec)
+{
+	char why[SC_READONLY_TEXT_MAX];
+	enum sc_readonly_way way;
+
+	if (spec->action.kind != SC_ACTION_READONLY)
+		return;
+	way = sc_readonly_way(call->e, &call->e->config, why, sizeof(why));
+	sc_json_member_text(&call->json, "mechanism", sc_readonly_way_name(way));
+	sc_json_member_text(&call->json, "mechanism_note", why[0] ? why : NULL);
+}
+
 /*
  * The spec's own JSON, opened up so that what is known at run time can follow in the same object.
  * `live` is what holds now; what the file or the registration said is `declared_live`.
@@ -61,6 +74,7 @@ static void add_condition(struct sc_op_call *call, size_t i)
 	sc_json_member_text(j, "source", c->spec->file ? source : "run time");
 	sc_json_member_text(j, "armed", sc_op_armed(e, i));
 	sc_json_member_text(j, "why_not", e->meta[i].why_not[0] ? e->meta[i].why_not : NULL);
+	add_mechanism(call, c->spec);
 	sc_json_member_u64(j, "targets", stats.targets);
 	sc_json_member_u64(j, "true_now", stats.targets_true);
 	sc_json_member_u64(j, "unknown", stats.targets_unknown);

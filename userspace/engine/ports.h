@@ -9,6 +9,7 @@
 #include <scram/abi.h>
 #include <scram/action.h>
 #include <scram/engine.h>
+#include <scram/readonly.h>
 #include <scram/traffic.h>
 
 #include <stdbool.h>
@@ -141,6 +142,7 @@ struct sc_ports {
 	struct sc_kernel_port kernel;
 	struct sc_effector effector;
 	struct sc_traffic traffic;        /* ops NULL: nothing can be cut here */
+	struct sc_readonly_port readonly; /* ops NULL: nothing can be made read-only here */
 	struct sc_process_port processes; /* start NULL: no workers here */
 	struct sc_notify_port notify;
 	/* Once at start, before the threads: gives up every right that only the start needed. */

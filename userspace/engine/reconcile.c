@@ -94,6 +94,8 @@ static void act(struct sc_engine *e, const struct sc_fire *fire, struct sc_fire 
 		a->isolation->is_busy = true;
 		request.cut = &a->isolation->cut;
 	}
+	if (fire->action == SC_ACTION_READONLY)
+		request.readonly = sc_readonly_wish(e, a);
 	if (sc_action_prepare(&a->run, &request, &e->ports->effector) < 0 &&
 	    a->run.outcome != SC_ACTION_OUTCOME_GONE) {
 		close_fire(e, closed, SC_OUTCOME_FAILED, a->run.text);
@@ -148,6 +150,14 @@ static void restore(struct sc_engine *e, struct sc_fire *fire)
 		(void)sc_isolation_release(e, iso, "agent: its ttl ended", SC_REPLY_TO_NOBODY);
 }
 
+/* The same of a tree that is read-only: the first look releases it. */
+static void restore_writable(struct sc_engine *e, struct sc_fire *fire)
+{
+	if (!sc_fire_is_closed(fire->state))
+		close_fire(e, fire, SC_OUTCOME_FAILED, "its ttl ended before it was verified");
+	stand(e, fire);
+}
+
 static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struct sc_fire *fire)
 {
 	switch (decision) {
@@ -157,10 +167,16 @@ static void apply_decision(struct sc_engine *e, enum sc_recovery decision, struc
 		act(e, fire, fire);
 		return;
 	case SC_RECOVERY_KEEP_CUT:
-		(void)sc_isolation_adopt(e, fire);
+		if (fire->action == SC_ACTION_READONLY)
+			stand(e, fire); /* and told again at the first look */
+		else
+			(void)sc_isolation_adopt(e, fire);
 		return;
 	case SC_RECOVERY_RESTORE:
-		restore(e, fire);
+		if (fire->action == SC_ACTION_READONLY)
+			restore_writable(e, fire);
+		else
+			restore(e, fire);
 		return;
 	case SC_RECOVERY_KEEP_KILLING:
 	case SC_RECOVERY_KEEP_FROZEN:
@@ -236,6 +252,7 @@ int sc_engine_reconcile(struct sc_engine *e)
 	free(copy);
 	remember_fires(e);
 	sc_isolations_clear_unknown(e);
+	sc_readonly_clear_unknown(e);
 	sc_pending_expire(e);
 	return 0;
 }

@@ -42,8 +42,8 @@ static bool can_probe(const struct sc_engine *e)
 }
 
 /* Why the condition could not fire here, if it was due; "" = it could. */
-static void judge_arming(const struct sc_engine *e, const struct sc_condition *c, char *why,
-			 size_t size)
+static void judge_arming(const struct sc_engine *e, const struct sc_config *config,
+			 const struct sc_condition *c, char *why, size_t size)
 {
 	enum sc_action_kind kind = c->spec->rungs ? c->spec->rung[c->spec->rungs - 1].kind
 						  : c->spec->action.kind;
@@ -59,6 +59,14 @@ static void judge_arming(const struct sc_engine *e, const struct sc_condition *c
 	if (sc_action_kind_cuts(kind) && e->traffic_why[0]) {
 		snprintf(why, size, "not available on this host: %.150s", e->traffic_why);
 		return;
+	}
+	if (kind == SC_ACTION_READONLY) {
+		char text[SC_READONLY_TEXT_MAX];
+
+		if (sc_readonly_way(e, config, text, sizeof(text)) == SC_READONLY_NO_WAY) {
+			snprintf(why, size, "not available on this host: %.150s", text);
+			return;
+		}
 	}
 	if (!c->predicate)
 		return;
@@ -193,7 +201,7 @@ static int build(struct sc_engine *e, const struct sc_registry *registry,
 	if (!b->meta)
 		return -ENOMEM;
 	for (size_t i = 0; i < sc_conditions_count(b->set); i++)
-		judge_arming(e, sc_conditions_get(b->set, i), b->meta[i].why_not,
+		judge_arming(e, config, sc_conditions_get(b->set, i), b->meta[i].why_not,
 			     sizeof(b->meta[i].why_not));
 	r = refuse_blind(e, config, b->set, b->meta, text);
 	if (r < 0)

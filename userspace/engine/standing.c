@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What outlasts its fire: a freeze until it is released, its ttl ends or its condition clears; a
- * rekill until it is released. And the undo of each. A freeze is thawed on every way out of the
- * agent.
+ * What outlasts its fire: a freeze, or a tree that is read-only, until it is released, its ttl ends
+ * or its condition clears; a rekill until it is released. And the undo of each. A freeze is thawed
+ * on every way out of the agent.
  */
 #include "engine/core.h"
 
@@ -39,6 +39,7 @@ static void stand(struct sc_engine *e, struct sc_active *a)
 	a->next_ns = e->now.mono_ns + LOOK_INTERVAL_NS;
 	a->is_releasing = false;
 	a->is_rekilling = false;
+	a->is_updating = false;
 }
 
 void sc_standing_record_release(struct sc_engine *e, struct sc_fire *fire, const char *by,
@@ -76,6 +77,7 @@ static void release_superseded(struct sc_engine *e, const struct sc_active *kill
 static void after_release(struct sc_engine *e, struct sc_active *a)
 {
 	bool good = a->run.outcome == SC_ACTION_OUTCOME_THAWED ||
+		    a->run.outcome == SC_ACTION_OUTCOME_RESTORED ||
 		    a->run.outcome == SC_ACTION_OUTCOME_GONE;
 
 	if (!good) {
@@ -89,6 +91,7 @@ static void after_release(struct sc_engine *e, struct sc_active *a)
 	forget_frozen(e, &a->fire);
 	sc_standing_record_release(e, &a->fire, a->released_by,
 				   a->run.outcome == SC_ACTION_OUTCOME_GONE ? "the cgroup is gone"
+				   : a->fire.action == SC_ACTION_READONLY   ? a->run.text
 									    : "thawed");
 	sc_ops_fire_released(e, a, NULL);
 	free_place(e, a);
@@ -128,8 +131,18 @@ void sc_standing_settle(struct sc_engine *e, struct sc_active *a)
 		after_rekill(e, a);
 		return;
 	}
+	if (a->is_updating) {
+		sc_readonly_kept(e, a);
+		stand(e, a);
+		return;
+	}
 	if (a->fire.action == SC_ACTION_PROCESS_EXIT && (is_gone || a->run.left == 0))
 		release_superseded(e, a);
+	if (a->fire.action == SC_ACTION_READONLY && sc_fire_is_standing(&a->fire)) {
+		sc_readonly_kept(e, a);
+		stand(e, a);
+		return;
+	}
 	if (a->fire.action == SC_ACTION_FREEZE && !is_gone && a->run.has_frozen) {
 		stand(e, a);
 		return;
@@ -154,6 +167,8 @@ static bool act_again(struct sc_engine *e, struct sc_active *a, enum sc_hand_ver
 	struct sc_action_request request = {.kind = a->fire.action, .cgroup_id = a->fire.cgroup_id};
 	struct sc_hand_order order = {&a->run, verb, (uint32_t)(a - e->active)};
 
+	if (a->fire.action == SC_ACTION_READONLY)
+		request.readonly = sc_readonly_wish(e, a);
 	if (sc_action_prepare(&a->run, &request, &e->ports->effector) < 0) {
 		a->stage = SC_ACTIVE_VERIFYING;
 		sc_standing_settle(e, a);
@@ -169,11 +184,15 @@ static bool act_again(struct sc_engine *e, struct sc_active *a, enum sc_hand_ver
 
 int sc_standing_release(struct sc_engine *e, struct sc_active *a, const char *by)
 {
-	if (a->stage != SC_ACTIVE_STANDING)
+	if (a->stage != SC_ACTIVE_STANDING && !a->is_updating)
 		return -EBUSY;
 	e->now = sc_time_now();
 	sc_strcopy(a->released_by, sizeof(a->released_by), by);
-	if (a->fire.action == SC_ACTION_FREEZE) {
+	if (a->is_updating) { /* it follows what the hand is about */
+		a->is_release_due = true;
+		return 0;
+	}
+	if (a->fire.action == SC_ACTION_FREEZE || a->fire.action == SC_ACTION_READONLY) {
 		a->is_releasing = true;
 		(void)act_again(e, a, SC_HAND_RELEASE);
 		sc_fires_arm_timer(e);
@@ -199,7 +218,7 @@ static bool has_cleared(struct sc_engine *e, const struct sc_active *a)
 	return phase == SC_PHASE_CLEAR || phase == SC_PHASE_COOLDOWN;
 }
 
-static void look_at_freeze(struct sc_engine *e, struct sc_active *a)
+static void look_at_reversible(struct sc_engine *e, struct sc_active *a)
 {
 	const struct sc_target *target = sc_targets_get(e->targets, a->slot);
 	char by[SC_FIRE_OPERATOR_MAX];
@@ -213,6 +232,10 @@ static void look_at_freeze(struct sc_engine *e, struct sc_active *a)
 		(void)sc_standing_release(e, a, "agent: its condition cleared");
 	else if (!target || target->cgroup_id != a->fire.cgroup_id)
 		(void)sc_standing_release(e, a, "agent: its target is gone");
+	else if (a->fire.action == SC_ACTION_READONLY && sc_readonly_is_due(e)) {
+		a->is_updating = true;
+		(void)act_again(e, a, SC_HAND_APPLY);
+	}
 }
 
 static void look_at_rekill(struct sc_engine *e, struct sc_active *a)
@@ -239,8 +262,8 @@ static void look_at_rekill(struct sc_engine *e, struct sc_active *a)
 void sc_standing_look(struct sc_engine *e, struct sc_active *a)
 {
 	a->next_ns = e->now.mono_ns + LOOK_INTERVAL_NS;
-	if (a->fire.action == SC_ACTION_FREEZE)
-		look_at_freeze(e, a);
+	if (a->fire.action == SC_ACTION_FREEZE || a->fire.action == SC_ACTION_READONLY)
+		look_at_reversible(e, a);
 	else
 		look_at_rekill(e, a);
 }

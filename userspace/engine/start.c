@@ -16,6 +16,8 @@
 #include "record/fold.h"
 #include "version.h"
 
+#include <scram/force_readonly.h>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -28,27 +30,6 @@
  * another program (sys/spawn.c), has them for a moment more. */
 #define LOCK_NS      (3 * SC_NS_PER_S)
 #define LOCK_LOOK_MS 10
-
-/* Read once at boot of the agent, never polled: a flip while it runs changes nothing. */
-static bool is_readonly_forced(void)
-{
-	char line[4096];
-	const char *env = getenv("SCRAM_FORCE_READONLY");
-	const char *at = line;
-
-	if (env && strcmp(env, "1") == 0)
-		return true;
-	if (sc_read_file_at(AT_FDCWD, "/proc/cmdline", line, sizeof(line)) < 0)
-		return false;
-	while ((at = strstr(at, "scram.force_readonly=1"))) {
-		char after = at[strlen("scram.force_readonly=1")];
-
-		if ((at == line || at[-1] == ' ') && (after == ' ' || after == '\n' || !after))
-			return true;
-		at++;
-	}
-	return false;
-}
 
 static int open_dir(const char *path, mode_t mode, const char *what)
 {
@@ -130,6 +111,8 @@ static int open_world(struct sc_engine *e)
 	}
 	if (ports->traffic.ops)
 		ports->effector.traffic = &ports->traffic;
+	if (ports->readonly.ops)
+		ports->effector.readonly = &ports->readonly;
 	e->ports = ports;
 	for (size_t i = 0; i < ports->n_features; i++)
 		if (!ports->features[i].attached)
@@ -163,6 +146,8 @@ static int open_world(struct sc_engine *e)
 		r = sc_isolations_open(e);
 	if (r == 0)
 		r = sc_audit_init(e);
+	if (r == 0)
+		r = sc_readonly_open(e);
 	return r;
 }
 
@@ -219,7 +204,9 @@ int sc_engine_start(struct sc_engine *e)
 
 	e->started_ns = sc_mono_ns();
 	e->last_tick = sc_time_now();
-	e->forced_readonly = is_readonly_forced();
+	/* Once, never polled: a flip while it runs changes nothing. And never the marker, which the
+	 * agent must be able to take back. */
+	e->forced_readonly = scram_is_forced_readonly_at_boot();
 	r = open_dirs(e);
 	if (r == 0)
 		r = sc_workers_open(e);
@@ -302,6 +289,7 @@ void sc_engine_stop(struct sc_engine *e)
 		sc_isolations_disarm(e);
 	sc_isolations_close(e);
 	sc_audit_done(e);
+	sc_readonly_close(e);
 	sc_components_free(e);
 	sc_groups_free(&e->groups, e->n_groups);
 	sc_syncer_done(&e->syncer);

@@ -254,6 +254,7 @@ static void add_members(struct sc_engine *e, struct sc_json *j)
 	add_disarmed(e, j);
 	add_active(e, j);
 	sc_isolations_json(e, j);
+	sc_readonly_json(e, j);
 	sc_components_json(e, j);
 	sc_workers_json(e, j);
 	sc_probes_json(e, j);

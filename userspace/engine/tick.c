@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Longer without a tick is a jump: windows would date what happened meanwhile wrongly. */
@@ -39,15 +38,6 @@ void sc_engine_fill_source(struct sc_engine *e)
 	e->source.agent[SC_SIG_agent_slots_free] = k->slots - sc_targets_count(e->targets);
 	e->source.agent[SC_SIG_journal_broken] = e->journal_was_broken;
 	sc_store_fill(e);
-}
-
-/* Reads a file of /proc: for full ticks, not on the way from a wake record to a kill. */
-static void read_load(struct sc_engine *e)
-{
-	double load;
-
-	if (getloadavg(&load, 1) == 1)
-		e->source.agent[SC_SIG_host_load1] = load;
 }
 
 static void notice_jump(struct sc_engine *e)
@@ -155,7 +145,7 @@ void sc_engine_tick_full(struct sc_engine *e)
 	notice_jump(e);
 	sc_engine_take_reports(e);
 	sc_engine_scan_nodes(e);
-	read_load(e);
+	sc_engine_read_host(e);
 	sc_engine_fill_source(e);
 	n = sc_targets_fill(e->targets, &cursor, e->slots, e->ports->kernel.slots);
 	sc_plan_tick(e->plan, &e->source, &e->now, e->slots, n);
@@ -165,7 +155,7 @@ void sc_engine_tick_full(struct sc_engine *e)
 	sc_isolations_look(e);
 	sc_audit_look(e);
 	sc_records_keep(e);
-	sc_collector_ask_pass(&e->collector);
+	sc_collector_ask_pass(&e->collector, e->due_ns + e->interval_ns, e->interval_ns);
 	e->early_budget = EARLY_PER_INTERVAL;
 	note_tick(e, begin);
 }

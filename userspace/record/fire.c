@@ -67,6 +67,7 @@ static const char *const outcome_names[] = {
 	[SC_OUTCOME_FROZEN] = "frozen",
 	[SC_OUTCOME_THAWED] = "thawed",
 	[SC_OUTCOME_ISOLATED] = "isolated",
+	[SC_OUTCOME_READONLY] = "readonly",
 	[SC_OUTCOME_NOTHING] = "nothing",
 	[SC_OUTCOME_NEEDS_OPERATOR] = "needs-operator",
 	[SC_OUTCOME_STALE_BOOT] = "stale-boot",
@@ -136,9 +137,10 @@ bool sc_fire_is_standing(const struct sc_fire *fire)
 	/* Refused before anything was done: no promise was made. */
 	if (fire->outcome == SC_OUTCOME_FAILED && !fire->dispatched)
 		return false;
-	/* A freeze that some tasks would not join is still wished for, and so is half a cut. */
+	/* A freeze that some tasks would not join is still wished for; so is half of the others. */
 	return fire->rekill || fire->outcome == SC_OUTCOME_FROZEN ||
-	       ((fire->action == SC_ACTION_FREEZE || sc_action_kind_cuts(fire->action)) &&
+	       ((fire->action == SC_ACTION_FREEZE || fire->action == SC_ACTION_READONLY ||
+		 sc_action_kind_cuts(fire->action)) &&
 		fire->outcome == SC_OUTCOME_PARTIAL) ||
-	       fire->outcome == SC_OUTCOME_ISOLATED;
+	       fire->outcome == SC_OUTCOME_ISOLATED || fire->outcome == SC_OUTCOME_READONLY;
 }

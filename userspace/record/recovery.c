@@ -51,7 +51,8 @@ static bool is_over(const struct sc_fire *fire, const struct sc_recovery_facts *
 	return fire->expires_at_boot_ns && facts->now_boot_ns >= fire->expires_at_boot_ns;
 }
 
-/* Unlike a freeze it harms nobody inside, and must not end with the agent. */
+/* Unlike a freeze it harms nobody inside, and must not end with the agent. A tree that is read-only
+ * is like one that is cut. */
 static enum sc_recovery decide_cut(const struct sc_fire *fire,
 				   const struct sc_recovery_facts *facts)
 {
@@ -88,8 +89,8 @@ enum sc_recovery sc_recovery_decide(const struct sc_fire *fire,
 	case SC_ACTION_CIRCUIT_BREAK:
 	case SC_ACTION_QUARANTINE:
 	case SC_ACTION_REFUSE_NEW:
-		return decide_cut(fire, facts);
 	case SC_ACTION_READONLY:
+		return decide_cut(fire, facts);
 	case SC_ACTION_ROLLBACK:
 	case SC_ACTION_KIND_COUNT:
 		break;

@@ -19,10 +19,14 @@ static const char *const feature_names[] = {
 	[SC_FEATURE_MEMORY] = "memory-controller",
 	[SC_FEATURE_PIDS] = "pids-controller",
 	[SC_FEATURE_APP] = "app",
+	[SC_FEATURE_PSI] = "pressure",
+	[SC_FEATURE_CPU] = "cpu-controller",
+	[SC_FEATURE_IO] = "io-controller",
 };
 _Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for each feature");
 
 #define IS_FAMILY(name, a, b) ((name)[0] == (a) && (name)[1] == (b))
+#define IS_THROTTLE(name)     (IS_FAMILY(name, 'c', 'p') && (name)[4] == 't')
 /* A counted signal belongs to the BPF object of its family, which is the first part of its name. */
 #define FEATURE_COUNTS(name)                             \
 	((name)[0] == 'p'            ? SC_FEATURE_PROC   \
@@ -32,6 +36,9 @@ _Static_assert(SC_ARRAY_SIZE(feature_names) == SC_FEATURE_COUNT, "a name for eac
 #define FEATURE_KERNEL(name)                             \
 	(IS_FAMILY(name, 'm', 'e')   ? SC_FEATURE_MEMORY \
 	 : IS_FAMILY(name, 'p', 'i') ? SC_FEATURE_PIDS   \
+	 : IS_FAMILY(name, 'p', 's') ? SC_FEATURE_PSI    \
+	 : IS_FAMILY(name, 'i', 'o') ? SC_FEATURE_IO     \
+	 : IS_THROTTLE(name)         ? SC_FEATURE_CPU    \
 				     : SC_FEATURE_CGROUP_ITER)
 #define FEATURE_TASKS(name) SC_FEATURE_TASK_ITER
 #define FEATURE_AGENT(name) SC_FEATURE_AGENT

@@ -84,9 +84,68 @@ static double psi_value(const struct sc_column_read *read, const struct sc_kerne
 			    sc_psi_periods_missed(updated, read->now->mono_ns));
 }
 
-static double flagged(const struct sc_kernel *entry, enum sc_kernel_flag flag, double value)
+/* Signals of struct sc_kernel that need no more than a flag: where they are, and in which unit. */
+struct kernel_field {
+	uint16_t offset;
+	uint16_t flag; /* 0 = this is none of them */
+	uint16_t times, per;
+};
+
+#define FIELD(symbol, field, flag_, times_, per_)                         \
+	[SC_SIG_##symbol] = {.offset = offsetof(struct sc_kernel, field), \
+			     .flag = (flag_),                             \
+			     .times = (times_),                           \
+			     .per = (per_)}
+#define NUMBER(symbol, field, flag) FIELD(symbol, field, flag, 1, 1)
+#define PAGES(symbol, field, flag)  FIELD(symbol, field, flag, PAGE_BYTES, 1)
+#define US(symbol, field, flag)     FIELD(symbol, field, flag, 1, 1000)
+#define MEM_EVENT(symbol, event)    NUMBER(symbol, mem_events[event], SC_KERNEL_MEMORY_EVENTS)
+
+static const struct kernel_field kernel_fields[SC_SIGNAL_COUNT] = {
+	PAGES(mem_current_bytes, mem_current_pages, SC_KERNEL_MEMORY),
+	PAGES(mem_max_bytes, mem_max_pages, SC_KERNEL_MEMORY_MAX),
+	PAGES(mem_high_bytes, mem_high_pages, SC_KERNEL_MEMORY_HIGH),
+	PAGES(mem_swap_bytes, mem_swap_pages, SC_KERNEL_SWAP),
+	PAGES(mem_swap_max_bytes, mem_swap_max_pages, SC_KERNEL_SWAP_MAX),
+	MEM_EVENT(mem_events_low, SC_MEM_LOW),
+	MEM_EVENT(mem_events_high, SC_MEM_HIGH),
+	MEM_EVENT(mem_events_max, SC_MEM_MAX),
+	MEM_EVENT(mem_events_oom, SC_MEM_OOM),
+	MEM_EVENT(mem_events_oom_kill, SC_MEM_OOM_KILL),
+	MEM_EVENT(mem_events_oom_group_kill, SC_MEM_OOM_GROUP_KILL),
+	US(cpu_usage_us, cpu_usage_ns, SC_KERNEL_CPU),
+	US(cpu_throttled_us, cpu_throttled_ns, SC_KERNEL_THROTTLED),
+	NUMBER(cpu_throttles, cpu_throttles, SC_KERNEL_THROTTLED),
+	NUMBER(pids_current, pids_current, SC_KERNEL_PIDS),
+	NUMBER(pids_max, pids_max, SC_KERNEL_PIDS_MAX),
+	NUMBER(pids_events_max, pids_refused, SC_KERNEL_PIDS_EVENTS),
+};
+
+static double field_value(const struct sc_kernel *entry, const struct kernel_field *field)
 {
-	return LOAD(entry->flags) & flag ? value : NAN;
+	const void *at = (const char *)entry + field->offset;
+
+	if (!(LOAD(entry->flags) & field->flag))
+		return NAN;
+	return (double)(__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) / field->per) *
+	       field->times;
+}
+
+/* These are read in a pass of their own, by which their age is judged. */
+static double io_value(const struct sc_kernel *entry, enum sc_signal signal)
+{
+	if (signal == SC_SIG_io_read_bytes)
+		return (double)LOAD(entry->io_read_bytes);
+	if (signal == SC_SIG_io_write_bytes)
+		return (double)LOAD(entry->io_write_bytes);
+	if (signal == SC_SIG_io_reads)
+		return (double)LOAD(entry->io_reads);
+	return (double)LOAD(entry->io_writes);
+}
+
+static bool is_io(enum sc_signal signal)
+{
+	return signal >= SC_SIG_io_read_bytes && signal <= SC_SIG_io_writes;
 }
 
 static double kernel_value(const struct sc_column_read *read, enum sc_signal signal, uint32_t slot)
@@ -95,16 +154,10 @@ static double kernel_value(const struct sc_column_read *read, enum sc_signal sig
 
 	if (signal >= PSI_FIRST && signal <= PSI_LAST)
 		return psi_value(read, entry, signal - PSI_FIRST);
-	if (signal == SC_SIG_mem_current_bytes)
-		return flagged(entry, SC_KERNEL_MEMORY,
-			       (double)LOAD(entry->mem_current_pages) * PAGE_BYTES);
-	if (signal == SC_SIG_mem_max_bytes)
-		return flagged(entry, SC_KERNEL_MEMORY_MAX,
-			       (double)LOAD(entry->mem_max_pages) * PAGE_BYTES);
-	if (signal == SC_SIG_cpu_usage_us)
-		return flagged(entry, SC_KERNEL_CPU, (double)(LOAD(entry->cpu_usage_ns) / 1000));
-	if (signal == SC_SIG_pids_current)
-		return flagged(entry, SC_KERNEL_PIDS, (double)LOAD(entry->pids_current));
+	if (is_io(signal))
+		return io_value(entry, signal);
+	if (kernel_fields[signal].flag)
+		return field_value(entry, &kernel_fields[signal]);
 	if (signal == SC_SIG_cgroup_populated)
 		return LOAD(entry->flags) & SC_KERNEL_POPULATED ? 1 : 0;
 	if (signal == SC_SIG_cgroup_frozen)
@@ -116,11 +169,12 @@ static void read_kernel(const struct sc_column_read *read, enum sc_signal signal
 			const uint32_t *slots, uint32_t n, double *out)
 {
 	const struct sc_source *source = read->source;
+	uint64_t stale_ns = is_io(signal) ? source->tasks_stale_ns : source->kernel_stale_ns;
 
 	for (uint32_t i = 0; i < n; i++) {
 		out[i] = NAN;
-		if (is_used(read, slots, i) && sc_source_age_ns(source, read->now, slots[i],
-								signal) <= source->kernel_stale_ns)
+		if (is_used(read, slots, i) &&
+		    sc_source_age_ns(source, read->now, slots[i], signal) <= stale_ns)
 			out[i] = kernel_value(read, signal, slots[i]);
 	}
 }
@@ -272,7 +326,12 @@ uint64_t sc_source_age_ns(const struct sc_source *source, const struct sc_time *
 
 	switch (sc_signal_info(signal)->source) {
 	case SC_SOURCE_KERNEL:
-		read_ns = slot < source->slots ? LOAD(source->kernel[slot].pass_ns) : 0;
+		if (slot >= source->slots)
+			read_ns = 0;
+		else if (is_io(signal))
+			read_ns = LOAD(source->kernel[slot].io_pass_ns);
+		else
+			read_ns = LOAD(source->kernel[slot].pass_ns);
 		break;
 	case SC_SOURCE_TASKS:
 		read_ns = source->tasks_pass ? source->tasks_pass_ns : 0;

@@ -216,13 +216,26 @@ int sc_bpf_seed(struct sc_bpf *b)
 	return run_iterator(b->seed_cgroups);
 }
 
+/* Bytes and requests are no matter of one tick. Where nothing needs it, the flush does nothing. */
+static int pass_io(struct sc_bpf *b)
+{
+	uint64_t now = sc_mono_ns();
+	int err;
+
+	if (!(b->parts & 1U << SC_BPF_IO) || now - b->io_pass_ns < SC_NS_PER_S)
+		return 0;
+	b->io_pass_ns = now;
+	err = run_iterator(b->flush_io);
+	return err ? err : run_iterator(b->read_io);
+}
+
 int sc_bpf_pass_cgroups(struct sc_bpf *b)
 {
 	int err = run_iterator(b->read_cgroups);
 
 	if (!err)
 		sc_bpf_psi_read(b);
-	return err;
+	return err ? err : pass_io(b);
 }
 
 int sc_bpf_pass_tasks(struct sc_bpf *b)

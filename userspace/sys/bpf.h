@@ -33,6 +33,7 @@ enum sc_bpf_part {
 	SC_BPF_TENANT,  /* signals between tenants */
 	SC_BPF_CGROUPS, /* the cgroup iterator: struct sc_kernel; and the seed of slots */
 	SC_BPF_TASKS,   /* the task iterator: struct sc_tasks; and the seed of processes */
+	SC_BPF_IO, /* the cgroup iterator again: the io controller's part of struct sc_kernel */
 	SC_BPF_PART_COUNT
 };
 
@@ -100,7 +101,8 @@ uint64_t sc_bpf_root_id(const struct sc_bpf *b);
 struct sc_bpf_health sc_bpf_health(const struct sc_bpf *b);
 
 /*
- * One pass of the cgroup iterator over the subtree: fills `kernel` for every slot. Holds the
+ * One pass of the cgroup iterator over the subtree: fills `kernel` for every slot, what is of the
+ * io controller once a second (io_pass_ns). Holds the
  * kernel's cgroup_mutex while it runs (3.6 ms for 10,000 cgroups). For the hierarchy's root the
  * kernel keeps neither CPU time nor memory here; its pressure is that of the host. 0 or -errno.
  */

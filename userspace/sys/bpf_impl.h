@@ -41,8 +41,9 @@ struct sc_bpf {
 	struct bpf_object *objects[SC_BPF_PART_COUNT];
 	struct bpf_link *links[SC_BPF_LINKS_MAX];
 	unsigned int links_n;
-	struct bpf_link *seed_cgroups, *read_cgroups, *read_tasks,
-		*sweep; /* iterators, among links */
+	/* Iterators, among links. */
+	struct bpf_link *seed_cgroups, *read_cgroups, *read_tasks, *sweep, *flush_io, *read_io;
+	uint64_t io_pass_ns; /* CLOCK_MONOTONIC of the last pass over io; the collector's own */
 	uint32_t parts;
 	char reasons[SC_BPF_PART_COUNT][SC_BPF_REASON_MAX];
 

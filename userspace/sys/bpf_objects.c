@@ -19,6 +19,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #include "cgroups.skel.h"
+#include "io.skel.h"
 #include "lifecycle.skel.h"
 #include "maps.skel.h"
 #include "oom.skel.h"
@@ -213,6 +214,17 @@ static int attach_cgroup_iterators(struct sc_bpf *b, struct bpf_object *obj, int
 	return err ? err : attach_iterator(b, obj, "read_cgroups", &info, &b->read_cgroups);
 }
 
+static int attach_io_iterators(struct sc_bpf *b, struct bpf_object *obj, int root_fd)
+{
+	union bpf_iter_link_info info = {
+		.cgroup = {.order = BPF_CGROUP_ITER_SELF_ONLY, .cgroup_fd = (uint32_t)root_fd},
+	};
+	int err = attach_iterator(b, obj, "flush_io", &info, &b->flush_io);
+
+	info.cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE;
+	return err ? err : attach_iterator(b, obj, "read_io", &info, &b->read_io);
+}
+
 static int attach_task_iterators(struct sc_bpf *b, struct bpf_object *obj)
 {
 	union bpf_iter_link_info info = {.map = {.map_fd = (uint32_t)b->fds[SC_MAP_PROCESSES]}};
@@ -230,6 +242,8 @@ static int attach(struct sc_bpf *b, enum sc_bpf_part part, struct bpf_object *ob
 		return attach_cgroup_iterators(b, obj, root_fd);
 	if (part == SC_BPF_TASKS)
 		return attach_task_iterators(b, obj);
+	if (part == SC_BPF_IO)
+		return attach_io_iterators(b, obj, root_fd);
 	bpf_object__for_each_program(prog, obj)
 	{
 		err = keep_link(b, bpf_program__attach(prog));
@@ -309,4 +323,5 @@ static const struct part_row parts[SC_BPF_PART_COUNT] = {
 	[SC_BPF_TENANT] = {"tenant", tenant_bpf__elf_bytes},
 	[SC_BPF_CGROUPS] = {"cgroups", cgroups_bpf__elf_bytes},
 	[SC_BPF_TASKS] = {"tasks", tasks_bpf__elf_bytes},
+	[SC_BPF_IO] = {"io", io_bpf__elf_bytes},
 };

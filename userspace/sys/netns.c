@@ -2,19 +2,17 @@
 #include "sys/netns.h"
 
 #include "sys/cgroup.h"
+#include "sys/ns.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define NS_PATH_MAX 48
-/* Opens a socket and little else. */
-#define STACK_SIZE ((size_t)PTHREAD_STACK_MIN + 128 * 1024)
 
 /* A process on its way out has no namespaces any more. */
 static int as_gone(int error)
@@ -64,64 +62,9 @@ int sc_netns_open(pid_t pid, uint64_t inode)
 	return SC_TAKE_FD(fd);
 }
 
-struct visit {
-	int netns_fd;
-	int (*fn)(void *arg);
-	void *arg;
-	int result;
-};
-
-static void *visit(void *arg)
-{
-	struct visit *v = arg;
-
-	if (setns(v->netns_fd, CLONE_NEWNET) < 0)
-		v->result = -errno;
-	else
-		v->result = v->fn(v->arg);
-	return NULL;
-}
-
-/* By itself a new thread is not SCHED_FIFO where its maker is (SCHED_RESET_ON_FORK), and would keep
- * it waiting behind whoever is. */
-static int keep_pace(pthread_attr_t *attr)
-{
-	struct sched_param param;
-	int policy = sched_getscheduler(0);
-
-	if (policy < 0 || sched_getparam(0, &param) < 0)
-		return errno;
-	policy &= ~SCHED_RESET_ON_FORK;
-	if (policy != SCHED_FIFO)
-		return 0;
-	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(attr, policy);
-	return pthread_attr_setschedparam(attr, &param);
-}
-
 int sc_netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
 {
-	struct visit v = {netns_fd, fn, arg, 0};
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r = pthread_attr_init(&attr);
-
-	if (r)
-		return -r;
-	r = pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (!r)
-		r = keep_pace(&attr);
-	if (!r)
-		r = pthread_create(&thread, &attr, visit, &v);
-	if (r == EPERM) { /* no SCHED_FIFO for it: then as it comes */
-		pthread_attr_setinheritsched(&attr, PTHREAD_INHERIT_SCHED);
-		r = pthread_create(&thread, &attr, visit, &v);
-	}
-	pthread_attr_destroy(&attr);
-	if (r)
-		return -r;
-	pthread_join(thread, NULL);
-	return v.result;
+	return sc_ns_run(netns_fd, CLONE_NEWNET, fn, arg);
 }
 
 void sc_netns_list_init(struct sc_netns_list *list)

@@ -43,13 +43,14 @@ _Static_assert(SC_ARRAY_SIZE(texts) == SC_PRIVILEGE_COUNT, "one row per privileg
 
 /* What the core does after its start: BPF maps and iterators, cgroup files of any owner, open by
  * handle, pidfd kills, FIFO for its own threads, the wait channel of processes that will not die;
- * for cuts rules and programs on packets, in other network namespaces too (setns(2) asks for
- * CAP_SYS_ADMIN, as do the links of programs by their id); and workers, each as its own user, of
- * which one is given a cgroup to make others in (CAP_CHOWN). */
+ * for cuts rules and programs on packets, for what is read-only mounts, in other namespaces too
+ * (setns(2) asks for CAP_SYS_ADMIN, as do the links of programs by their id, and for CAP_SYS_CHROOT
+ * where mounts are meant); and workers, each as its own user, of which one is given a cgroup to
+ * make others in (CAP_CHOWN). */
 static const unsigned int kept_caps[] = {
 	CAP_BPF,      CAP_PERFMON,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL,
 	CAP_SYS_NICE, CAP_IPC_LOCK, CAP_SYS_PTRACE,   CAP_NET_ADMIN,       CAP_SYS_ADMIN,
-	CAP_SETUID,   CAP_SETGID,   CAP_CHOWN,
+	CAP_SETUID,   CAP_SETGID,   CAP_CHOWN,        CAP_SYS_CHROOT,
 };
 
 const char *sc_privilege_name(enum sc_privilege p)

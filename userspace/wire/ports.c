@@ -4,6 +4,7 @@
 #include "engine/ports.h"
 #include "wire/notify.h"
 #include "wire/processes.h"
+#include "wire/readonly.h"
 #include "wire/traffic.h"
 #include "sys/bpf.h"
 #include "sys/cgroup.h"
@@ -241,22 +242,37 @@ static int start_bpf(struct wire *w, const struct sc_run_options *options, uint3
 	return r;
 }
 
-/* Its signals come through the cgroup iterator, where the controller is on cgroup v2. */
-static void add_controller(struct wire *w, const char *controller, enum sc_feature feature)
+static void add_feature(struct wire *w, enum sc_feature feature, const char *reason)
 {
-	bool read = w->ports.kernel.features & SC_FEATURE_BIT(SC_FEATURE_CGROUP_ITER);
-	bool on = read && has_controller(w->root_fd, controller);
+	bool on = reason[0] == '\0';
 
 	w->features[w->ports.n_features++] = (struct sc_feature_report){
-		.name = sc_feature_name(feature),
-		.attached = on,
-		.reason = on      ? ""
-			  : !read ? "the cgroup iterator is not attached"
-				  : "cgroup.controllers of the supervised root does not name it: "
-				    "it is not mounted, or bound to cgroup v1",
-	};
+		.name = sc_feature_name(feature), .attached = on, .reason = reason};
 	if (on)
 		w->ports.kernel.features |= SC_FEATURE_BIT(feature);
+}
+
+/* Its signals come through an iterator, where the controller is on cgroup v2. */
+static void add_controller(struct wire *w, const char *controller, enum sc_feature feature,
+			   enum sc_bpf_part part)
+{
+	const char *reason = sc_bpf_part_reason(w->bpf, part);
+
+	if (!reason[0] && !has_controller(w->root_fd, controller))
+		reason = "cgroup.controllers of the supervised root does not name it: it is not "
+			 "mounted, or bound to cgroup v1";
+	add_feature(w, feature, reason);
+}
+
+/* The kernel keeps none where its directory is missing: psi=0, or built without. */
+static void add_pressure(struct wire *w)
+{
+	const char *reason = sc_bpf_part_reason(w->bpf, SC_BPF_CGROUPS);
+
+	if (!reason[0] && access("/proc/pressure", F_OK) < 0)
+		reason = "this kernel does not measure pressure (/proc/pressure is not there): "
+			 "boot with psi=1";
+	add_feature(w, SC_FEATURE_PSI, reason);
 }
 
 static void list_features(struct wire *w)
@@ -276,8 +292,11 @@ static void list_features(struct wire *w)
 	}
 	w->ports.features = w->features;
 	w->ports.n_features = SC_ARRAY_SIZE(parts);
-	add_controller(w, "memory", SC_FEATURE_MEMORY);
-	add_controller(w, "pids", SC_FEATURE_PIDS);
+	add_controller(w, "memory", SC_FEATURE_MEMORY, SC_BPF_CGROUPS);
+	add_controller(w, "pids", SC_FEATURE_PIDS, SC_BPF_CGROUPS);
+	add_controller(w, "cpu", SC_FEATURE_CPU, SC_BPF_CGROUPS);
+	add_controller(w, "io", SC_FEATURE_IO, SC_BPF_IO);
+	add_pressure(w);
 }
 
 /* Without the socket the agent does its work all the same. */
@@ -289,13 +308,8 @@ static void open_notify(struct wire *w, const char *run_dir)
 	w->notify.nodes = w->ports.kernel.nodes;
 	w->notify.slots = w->ports.kernel.slots;
 	r = sc_notify_wire_open(&w->notify, run_dir, &w->fs, &w->ports.notify);
-	w->features[w->ports.n_features++] = (struct sc_feature_report){
-		.name = sc_feature_name(SC_FEATURE_APP),
-		.attached = r == 0,
-		.reason = r == 0 ? "" : "the notify socket cannot be made in the run directory",
-	};
-	if (r == 0)
-		w->ports.kernel.features |= SC_FEATURE_BIT(SC_FEATURE_APP);
+	add_feature(w, SC_FEATURE_APP,
+		    r == 0 ? "" : "the notify socket cannot be made in the run directory");
 }
 
 /* A process outside the mount (-EXDEV) cannot be reached through it either. */
@@ -321,6 +335,24 @@ static int open_traffic(struct wire *w, const char *run_dir, char *why, size_t s
 	if (r < 0)
 		snprintf(why, size, "the tables of cuts: %s", strerror(-r));
 	w->ports.effector.traffic = &w->ports.traffic;
+	return r;
+}
+
+/* Likewise: what stands is asked for by the engine. */
+static int open_readonly(struct wire *w, const struct sc_run_options *options, char *why,
+			 size_t size)
+{
+	char pins[SC_BPF_PIN_DIR_MAX];
+	struct sc_readonly_host host = {.fs = &w->fs,
+					.pin_dir = pins,
+					.run_dir = options->run_dir,
+					.state_dir = options->state_dir};
+	int r = sc_bpf_pin_dir(options->run_dir, pins);
+
+	if (r == 0)
+		r = sc_readonly_wire_open(&host, &w->ports.readonly);
+	if (r < 0)
+		snprintf(why, size, "what was made read-only: %s", strerror(-r));
 	return r;
 }
 
@@ -362,6 +394,7 @@ static void wire_free(struct wire *w)
 {
 	sc_notify_close(&w->notify.socket);
 	sc_traffic_wire_close(&w->ports.traffic);
+	sc_readonly_wire_close(&w->ports.readonly);
 	sc_bpf_close(&w->bpf);
 	sc_close(&w->root_fd);
 	sc_processes_close(&w->processes);
@@ -393,6 +426,8 @@ int sc_ports_open(const struct sc_run_options *options, uint32_t targets_max, st
 	fill_ports(w);
 	open_notify(w, options->run_dir);
 	r = open_traffic(w, options->run_dir, why, size);
+	if (r == 0)
+		r = open_readonly(w, options, why, size);
 	if (r < 0) {
 		wire_free(w);
 		return r;

@@ -12,7 +12,7 @@ SYSTEM_FREE = ("sys/", "fcntl.h", "time.h", "signal.h", "pthread.h", "poll.h", "
 # folder: (rooms besides itself, public headers; None = all types, OUTER excepted)
 TABLE = {
     "base": ([], set()),
-    "sys": (["base"], {"abi.h", "gate.h", "signals.def", "target.h", "snapshot.h"}),
+    "sys": (["base"], {"abi.h", "gate.h", "readonly.h", "readonly_abi.h", "signals.def", "target.h", "snapshot.h"}),
     "signal": (["base"], None),
     "predicate": (["base", "signal"], None),
     "condition": (["base", "signal", "predicate"], None),
@@ -40,6 +40,7 @@ DOORS = {
     ("userspace/cli/offline.c", "record/fold.h"): "release --offline is the agent for that moment: it reads the journal",
     ("userspace/cli/offline.c", "sys/cgroup.h"): "and thaws",
     ("userspace/cli/offline.c", "wire/traffic.h"): "and gives back the network",
+    ("userspace/cli/offline.c", "wire/readonly.h"): "and the right to write",
 }
 
 
@@ -76,6 +77,6 @@ def check(tree):
                 yield Fault(path, line, f"a public header may not use {name}; forward-declare the type")
     for path in tree.c_files("bpf/"):
         for line, name, quoted in tree.includes(path):
-            if name.startswith("scram/") and name not in ("scram/abi.h", "scram/gate.h", "scram/signals.def") or \
+            if name.startswith("scram/") and name not in ("scram/abi.h", "scram/gate.h", "scram/readonly_abi.h", "scram/signals.def") or \
                     quoted and os.path.dirname(name):
                 yield Fault(path, line, f"BPF shares scram/abi.h, scram/gate.h and scram/signals.def only, not {name}")

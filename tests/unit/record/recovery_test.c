@@ -72,6 +72,14 @@ static const struct fire_case cut_failed = {
 static const struct fire_case cut_released = {
 	.action = SC_ACTION_QUARANTINE, .state = SC_FIRE_RELEASED, .outcome = SC_OUTCOME_ISOLATED};
 static const struct fire_case readonly = {.action = SC_ACTION_READONLY, .state = SC_FIRE_INTENT};
+static const struct fire_case readonly_held = {
+	.action = SC_ACTION_READONLY, .state = SC_FIRE_VERIFIED, .outcome = SC_OUTCOME_READONLY};
+static const struct fire_case readonly_half = {
+	.action = SC_ACTION_READONLY, .state = SC_FIRE_FAILED, .outcome = SC_OUTCOME_PARTIAL};
+static const struct fire_case readonly_over = {.action = SC_ACTION_READONLY,
+					       .state = SC_FIRE_VERIFIED,
+					       .outcome = SC_OUTCOME_READONLY,
+					       .expires = NOW};
 
 static const struct {
 	const char *name;
@@ -128,7 +136,14 @@ static const struct {
 	{"cut that never held", &cut_failed, HERE, true, 0, 0, false, SC_RECOVERY_NONE},
 	{"cut that was released", &cut_released, HERE, true, 0, 0, false, SC_RECOVERY_NONE},
 	{"cut of another boot", &cut_held, OTHER, true, 0, 0, false, SC_RECOVERY_STALE_BOOT},
-	{"not built yet", &readonly, HERE, true, 3, FIRED, false, SC_RECOVERY_NEEDS_OPERATOR},
+	{"read-only not applied yet", &readonly, HERE, true, 3, FIRED, false, SC_RECOVERY_CUT},
+	{"read-only", &readonly_held, HERE, true, 3, FIRED, false, SC_RECOVERY_KEEP_CUT},
+	{"read-only by half", &readonly_half, HERE, true, 3, FIRED, false, SC_RECOVERY_KEEP_CUT},
+	{"read-only past its ttl", &readonly_over, HERE, true, 3, FIRED, false,
+	 SC_RECOVERY_RESTORE},
+	{"read-only of another boot", &readonly_held, OTHER, true, 3, FIRED, false,
+	 SC_RECOVERY_STALE_BOOT},
+	{"read-only, gone", &readonly_held, HERE, false, 0, 0, false, SC_RECOVERY_GONE},
 };
 
 Test(recovery, decides_by_what_the_host_shows)

@@ -105,6 +105,89 @@ Test(snapshot, kernel_values_go_stale_by_age)
 	cr_expect_eq(sc_source_age_ns(&w->source, &w->now, 0, SC_SIG_proc_forks), 0);
 }
 
+Test(snapshot, each_number_of_the_controllers_has_its_flag_and_unit)
+{
+	static const struct {
+		enum sc_signal signal;
+		__u32 flag;
+		double value;
+	} cases[] = {
+		{SC_SIG_mem_current_bytes, SC_KERNEL_MEMORY, 1 * 4096},
+		{SC_SIG_mem_max_bytes, SC_KERNEL_MEMORY_MAX, 2 * 4096},
+		{SC_SIG_mem_high_bytes, SC_KERNEL_MEMORY_HIGH, 3 * 4096},
+		{SC_SIG_mem_swap_bytes, SC_KERNEL_SWAP, 4 * 4096},
+		{SC_SIG_mem_swap_max_bytes, SC_KERNEL_SWAP_MAX, 5 * 4096},
+		{SC_SIG_mem_events_low, SC_KERNEL_MEMORY_EVENTS, 6},
+		{SC_SIG_mem_events_high, SC_KERNEL_MEMORY_EVENTS, 7},
+		{SC_SIG_mem_events_max, SC_KERNEL_MEMORY_EVENTS, 8},
+		{SC_SIG_mem_events_oom, SC_KERNEL_MEMORY_EVENTS, 9},
+		{SC_SIG_mem_events_oom_kill, SC_KERNEL_MEMORY_EVENTS, 10},
+		{SC_SIG_mem_events_oom_group_kill, SC_KERNEL_MEMORY_EVENTS, 11},
+		{SC_SIG_cpu_usage_us, SC_KERNEL_CPU, 12},
+		{SC_SIG_cpu_throttled_us, SC_KERNEL_THROTTLED, 13},
+		{SC_SIG_cpu_throttles, SC_KERNEL_THROTTLED, 14},
+		{SC_SIG_pids_current, SC_KERNEL_PIDS, 15},
+		{SC_SIG_pids_max, SC_KERNEL_PIDS_MAX, 16},
+		{SC_SIG_pids_events_max, SC_KERNEL_PIDS_EVENTS, 17},
+	};
+	struct sc_kernel filled = {.mem_current_pages = 1,
+				   .mem_max_pages = 2,
+				   .mem_high_pages = 3,
+				   .mem_swap_pages = 4,
+				   .mem_swap_max_pages = 5,
+				   .mem_events = {6, 7, 8, 9, 10, 11},
+				   .cpu_usage_ns = 12999,
+				   .cpu_throttled_ns = 13999,
+				   .cpu_throttles = 14,
+				   .pids_current = 15,
+				   .pids_max = 16,
+				   .pids_refused = 17};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(cases); i++) {
+		_cleanup_model_ struct model *w = model_new(NULL);
+		enum sc_signal s = cases[i].signal;
+
+		watch(w, &s, 1);
+		model_seeded(w, 0, 1);
+		filled.pass_ns = w->now.mono_ns;
+		filled.flags = ~cases[i].flag;
+		w->kernel[0] = filled;
+		model_tick(w, MS, 1);
+		cr_expect(isnan(value(w, s, 0)), "%s: not known", sc_signal_info(s)->name);
+		w->kernel[0].flags = cases[i].flag;
+		model_tick(w, MS, 1);
+		cr_expect_eq(value(w, s, 0), cases[i].value, "%s: %f", sc_signal_info(s)->name,
+			     value(w, s, 0));
+	}
+}
+
+Test(snapshot, io_has_an_age_of_its_own)
+{
+	_cleanup_model_ struct model *w = model_new(NULL);
+
+	watch(w,
+	      (enum sc_signal[]){SC_SIG_io_read_bytes, SC_SIG_io_write_bytes, SC_SIG_io_reads,
+				 SC_SIG_io_writes},
+	      4);
+	model_seeded(w, 0, 1);
+	w->kernel[0] = (struct sc_kernel){.pass_ns = w->now.mono_ns,
+					  .io_read_bytes = 1,
+					  .io_write_bytes = 2,
+					  .io_reads = 3,
+					  .io_writes = 4};
+	model_tick(w, MS, 1);
+	cr_expect(isnan(value(w, SC_SIG_io_read_bytes, 0)), "the controller is not on");
+	w->kernel[0].io_pass_ns = w->now.mono_ns;
+	model_tick(w, SC_TASKS_STALE_NS, 1);
+	cr_expect_eq(value(w, SC_SIG_io_read_bytes, 0), 1);
+	cr_expect_eq(value(w, SC_SIG_io_write_bytes, 0), 2);
+	cr_expect_eq(value(w, SC_SIG_io_reads, 0), 3);
+	cr_expect_eq(value(w, SC_SIG_io_writes, 0), 4);
+	w->kernel[0].pass_ns = w->now.mono_ns;
+	model_tick(w, MS, 1);
+	cr_expect(isnan(value(w, SC_SIG_io_read_bytes, 0)), "stale, whatever else is fresh");
+}
+
 Test(snapshot, tasks_of_a_running_pass_keep_their_former_value)
 {
 	_cleanup_model_ struct model *w = model_new(NULL);

@@ -146,5 +146,10 @@ Test(signals, each_has_a_name_and_is_found_by_it)
 	cr_expect_null(sc_signal_nearest("banana", 6));
 	cr_expect_eq(sc_signal_info(SC_SIG_tcp_accepts)->feature, SC_FEATURE_TCP);
 	cr_expect_eq(sc_signal_info(SC_SIG_oom_kills)->feature, SC_FEATURE_OOM);
-	cr_expect_eq(sc_signal_info(SC_SIG_psi_io_some_avg10)->feature, SC_FEATURE_CGROUP_ITER);
+	cr_expect_eq(sc_signal_info(SC_SIG_psi_io_some_avg10)->feature, SC_FEATURE_PSI);
+	cr_expect_eq(sc_signal_info(SC_SIG_cpu_usage_us)->feature, SC_FEATURE_CGROUP_ITER);
+	cr_expect_eq(sc_signal_info(SC_SIG_cpu_throttles)->feature, SC_FEATURE_CPU);
+	cr_expect_eq(sc_signal_info(SC_SIG_mem_swap_bytes)->feature, SC_FEATURE_MEMORY);
+	cr_expect_eq(sc_signal_info(SC_SIG_pids_events_max)->feature, SC_FEATURE_PIDS);
+	cr_expect_eq(sc_signal_info(SC_SIG_io_writes)->feature, SC_FEATURE_IO);
 }
