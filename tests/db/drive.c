@@ -72,11 +72,45 @@ static void append(struct drive *d, enum sc_record_kind kind, const char *body)
 		(void)sc_journal_seal(d->journal, &now, NULL);
 }
 
+#define STEP(name) SC_RECORD_FIRE_##name
+#define NO_STEP    SC_RECORD_KIND_COUNT
+
+/* Every way through the life of a fire: each state is the last one of some. */
+static const enum sc_record_kind lives[][7] = {
+	{STEP(INTENT), STEP(DISPATCHED), STEP(VERIFIED), NO_STEP},
+	{STEP(VETOED), NO_STEP},
+	{STEP(DRY_RUN), NO_STEP},
+	{STEP(PENDING), NO_STEP},
+	{STEP(PENDING), STEP(APPROVED), NO_STEP},
+	{STEP(PENDING), STEP(REJECTED), NO_STEP},
+	{STEP(PENDING), STEP(TIMED_OUT), NO_STEP},
+	{STEP(PENDING), STEP(APPROVED), STEP(INTENT), STEP(DISPATCHED), STEP(FAILED), NO_STEP},
+	{STEP(INTENT), NO_STEP},
+	{STEP(INTENT), STEP(DISPATCHED), NO_STEP},
+	{STEP(INTENT), STEP(DISPATCHED), STEP(VERIFIED), STEP(REKILLED), STEP(RELEASED), NO_STEP},
+};
+
+static void note_second(struct drive *d, enum sc_record_kind step)
+{
+	enum sc_two_person *second = &d->fire.two_person;
+
+	*second = step == STEP(PENDING)     ? SC_TWO_PERSON_PENDING
+		  : step == STEP(APPROVED)  ? SC_TWO_PERSON_APPROVED
+		  : step == STEP(REJECTED)  ? SC_TWO_PERSON_REJECTED
+		  : step == STEP(TIMED_OUT) ? SC_TWO_PERSON_TIMED_OUT
+					    : *second;
+	if (step == STEP(APPROVED) || step == STEP(REJECTED))
+		sc_strcopy(d->fire.second_operator, sizeof(d->fire.second_operator), "bob");
+	if (step == STEP(RELEASED)) {
+		sc_strcopy(d->fire.released_by, sizeof(d->fire.released_by), "ann");
+		d->fire.released_at_ns = sc_time_now().real_ns;
+	}
+}
+
 /* One step in the life of a fire, as the engine records it. */
 static void append_fire(struct drive *d)
 {
-	static const enum sc_record_kind kinds[] = {
-		SC_RECORD_FIRE_INTENT, SC_RECORD_FIRE_DISPATCHED, SC_RECORD_FIRE_VERIFIED};
+	const enum sc_record_kind *kinds = lives[d->fires % SC_ARRAY_SIZE(lives)];
 	char body[SC_RECORD_BODY_MAX + 1];
 	struct sc_str text;
 	struct sc_json json;
@@ -88,15 +122,19 @@ static void append_fire(struct drive *d)
 		sc_strcopy(d->fire.fired_by, sizeof(d->fire.fired_by), "auto");
 		sc_strcopy(d->fire.reason, sizeof(d->fire.reason), "a \"quoted\" {reason}, \\ too");
 		sc_strcopy(d->fire.evidence, sizeof(d->fire.evidence), "{\"n\":1}");
-		d->fires++;
 	}
+	note_second(d, kinds[d->step]);
 	d->fire.state = (enum sc_fire_state)sc_fire_next(d->fire.state, kinds[d->step]);
-	d->fire.dispatched = d->step > 0;
+	d->fire.dispatched |= kinds[d->step] == SC_RECORD_FIRE_DISPATCHED;
 	sc_str_init(&text, body, sizeof(body));
 	sc_json_init(&json, &text);
 	sc_fire_json(&json, &d->fire, d->step ? SC_FIRE_NO_EVIDENCE : SC_FIRE_FULL);
 	append(d, kinds[d->step], body);
-	d->step = (d->step + 1) % SC_ARRAY_SIZE(kinds);
+	d->step++;
+	if (kinds[d->step] != NO_STEP)
+		return;
+	d->step = 0;
+	d->fires++;
 }
 
 static void append_some(struct drive *d, uint64_t due)

@@ -35,6 +35,12 @@ check 'the store is made' "$scram_bin" migrate
 drive calm 20000 0 60
 check 'a backlog is shipped' wait "$drive_pid"
 whole calm
+equal 'calm: fires in every state that there is, with what belongs to it' "$(sql "SELECT string_agg(DISTINCT state || ' ' || two_person_status
+	|| CASE WHEN second_operator IS NOT NULL THEN ' by ' || second_operator ELSE '' END
+	|| CASE WHEN released_at IS NOT NULL THEN ' released by ' || released_by ELSE '' END, ', ') FROM kill_fires")" \
+	"$(printf '%s, ' 'approved approved by bob' 'dispatched not-required' 'dry-run not-required' 'failed approved by bob' \
+		'intent not-required' 'pending pending' 'rejected rejected by bob' 'released not-required released by ann' \
+		'timed-out timed-out' 'verified not-required' 'vetoed not-required' | sed 's/, $//')"
 
 drive killed 4000 800 120
 for _ in 1 2 3; do
