@@ -3,6 +3,7 @@
 B ?= build
 CC ?= gcc
 CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
@@ -89,7 +90,8 @@ $(B)/gen/version.h: FORCE
 .PHONY: FORCE
 FORCE:
 
-# BPF: kernel types come from the build machine's BTF; CO-RE relocates to the kernel it runs on.
+# BPF: kernel types come from the build machine's BTF; CO-RE relocates to the kernel it runs on. -g is for
+# BTF; what debuggers read, ten times as much, is not carried about.
 $(B)/gen/vmlinux.h:
 	$(say) BTF $@
 	$(Q)mkdir -p $(@D) && $(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c >$@
@@ -97,7 +99,7 @@ $(B)/gen/vmlinux.h:
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/scram/abi.h include/scram/gate.h include/scram/readonly_abi.h include/scram/signals.def | $(B)/gen/vmlinux.h
 	$(say) BPF $<
 	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -Wall -Werror -target bpf -mcpu=v3 -D__BPF__ -D__TARGET_ARCH_x86 \
-		-Iinclude -Ibpf -I$(B)/gen -c -o $@ $<
+		-Iinclude -Ibpf -I$(B)/gen -c -o $@ $< && $(LLVM_STRIP) -g $@
 
 $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
