@@ -73,6 +73,7 @@ static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wi
 		      struct sc_mounts_result *result)
 {
 	const char *path = hold.path;
+	_cleanup_close_ int fd = -1;
 	int r;
 
 	if (is_own_ground(wish, hold.ns, path)) {
@@ -81,7 +82,11 @@ static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wi
 			 "%.100s holds the agent's own records: not made read-only", path);
 		return;
 	}
-	r = sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_hold, &hold);
+	fd = sc_ns_ask(&hold.m->errands, ns_fd, sc_mount_open, path, true);
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return;
+	hold.fd = fd;
+	r = fd < 0 ? fd : sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_hold, &hold);
 	result->changed += hold.changed;
 	result->held += hold.is_held;
 	result->covers += hold.is_held && hold.is_cover;
@@ -89,6 +94,17 @@ static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wi
 		fail(result, r, path);
 	if (hold.is_cover)
 		result->holders += sc_mount_holders(wish, hold.ns, path, result->text);
+}
+
+/* 0 also when what was changed is gone. */
+static int undo(struct sc_mounts *m, int ns_fd, const struct sc_mount_record *record)
+{
+	_cleanup_close_ int fd = sc_ns_ask(&m->errands, ns_fd, sc_mount_open, record->path, true);
+	struct sc_mount_undo undo = {record, fd};
+
+	if (fd == -ETIMEDOUT || fd == -EBUSY)
+		return fd;
+	return fd < 0 ? 0 : sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_undo, &undo);
 }
 
 /* Backwards, so that what was laid over something goes before it. Returns the last error. */
@@ -106,7 +122,7 @@ static int give_back(struct sc_mounts *m, const struct sc_mounts_wish *keep, con
 		fd = sc_mntns_open(0, record->ns);
 		/* With its last process the namespace went, and its mounts. */
 		if (fd >= 0)
-			r = sc_ns_run(fd, CLONE_NEWNS, sc_mount_undo, record);
+			r = undo(m, fd, record);
 		else if (fd != -ESRCH)
 			r = fd;
 		if (r < 0) {
@@ -168,7 +184,7 @@ int sc_mounts_release(struct sc_mounts *m, char *text)
 	return r;
 }
 
-int sc_mounts_try(const struct sc_mounts_wish *wish)
+int sc_mounts_try(struct sc_mounts *m, const struct sc_mounts_wish *wish)
 {
 	_cleanup_free_ struct space *spaces = calloc(SPACES_MAX, sizeof(*spaces));
 	size_t n = spaces ? list_spaces(wish, spaces) : 0;
@@ -178,11 +194,8 @@ int sc_mounts_try(const struct sc_mounts_wish *wish)
 		_cleanup_close_ int fd = sc_mntns_open(spaces[i].pid, spaces[i].inode);
 
 		for (size_t p = 0; fd >= 0 && p < wish->n_paths; p++) {
-			char path[SC_MOUNTS_PATH_MAX];
-			int r;
+			int r = sc_ns_ask(&m->errands, fd, sc_mount_try, wish->paths[p], false);
 
-			memcpy(path, wish->paths[p], sizeof(path));
-			r = sc_ns_run(fd, CLONE_NEWNS, sc_mount_try, path);
 			if (r == 0 || r == 1)
 				result = result == 0 ? 0 : r;
 		}
@@ -213,6 +226,8 @@ int sc_mounts_open(struct sc_mounts **out, int run_dir_fd)
 
 void sc_mounts_close(struct sc_mounts **m)
 {
+	if (*m)
+		sc_ns_errands_done(&(*m)->errands);
 	free(*m);
 	*m = NULL;
 }

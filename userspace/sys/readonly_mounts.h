@@ -54,7 +54,8 @@ uint32_t sc_mounts_count(const struct sc_mounts *m);
 /*
  * Makes every path read-only in every namespace of the processes, where it exists; what it changed
  * for a path that is wished no more is given back. Zeroes and fills *result; 0 or result->error.
- * Bounded by the processes and their open files; some 100 us for each namespace.
+ * Bounded by the processes and their open files; some 100 us for each namespace, and 250 ms once
+ * for a path that a file system of theirs lets hang.
  */
 int sc_mounts_set(struct sc_mounts *m, const struct sc_mounts_wish *wish,
 		  struct sc_mounts_result *result);
@@ -62,5 +63,5 @@ int sc_mounts_set(struct sc_mounts *m, const struct sc_mounts_wish *wish,
  * -errno with text (SC_MOUNTS_TEXT_MAX bytes); then it can be tried again. */
 int sc_mounts_release(struct sc_mounts *m, char *text);
 /* Tries to write at the paths inside the namespaces: 1 when all refused with EROFS, 0 when one did
- * not, -ENOENT when there was nothing to try on. Leaves nothing behind. */
-int sc_mounts_try(const struct sc_mounts_wish *wish);
+ * not, -ENOENT when there was nothing to try on, or none that answered. Leaves nothing behind. */
+int sc_mounts_try(struct sc_mounts *m, const struct sc_mounts_wish *wish);

@@ -5,6 +5,7 @@
 #include "sys/readonly_mounts.h"
 
 #include "base/mem.h"
+#include "sys/ns.h"
 
 /* One mount that was changed. */
 struct sc_mount_record {
@@ -17,6 +18,7 @@ struct sc_mount_record {
 struct sc_mounts {
 	int dir_fd; /* borrowed */
 	char boot[40];
+	struct sc_ns_errands errands;
 	uint32_t n;
 	struct sc_mount_record records[SC_MOUNTS_RECORD_MAX];
 };
@@ -33,24 +35,30 @@ int sc_mounts_save(const struct sc_mounts *m);
 /* The number of the mount that fd is in, never used again where the kernel has such (6.8); 0 = not
  * to be told. *is_root (NULL allowed): fd is its root. */
 uint64_t sc_mount_id(int fd, bool *is_root);
-/* The path without following links, O_PATH; -errno. */
+/* For sc_ns_ask: the path without following links, O_PATH; -errno. */
 int sc_mount_open(const char *path);
 
 struct sc_mount_hold {
 	struct sc_mounts *m;
 	const char *path;
+	int fd; /* of the path, by sc_mount_open */
 	uint64_t ns;
 	bool is_held;  /* the path is read-only now */
 	bool is_cover; /* because it is covered, now or before */
 	uint32_t changed;
 };
-/* For sc_ns_run with a struct sc_mount_hold: makes the path read-only. 0 also when there is no such
- * path; -errno. */
+/* For sc_ns_run with a struct sc_mount_hold: makes the path read-only. 0 or -errno. Asks no file
+ * system, so that none can let it wait; nor does the undoing. */
 int sc_mount_hold(void *arg);
-/* For sc_ns_run with a struct sc_mount_record: gives one mount back. 0 or -errno. */
+
+struct sc_mount_undo {
+	const struct sc_mount_record *record;
+	int fd; /* of its path, by sc_mount_open */
+};
+/* For sc_ns_run with a struct sc_mount_undo: gives one mount back. 0 or -errno. */
 int sc_mount_undo(void *arg);
-/* For sc_ns_run with a path: 1 refused, 0 written, -ENOENT nothing to try on. */
-int sc_mount_try(void *arg);
+/* For sc_ns_ask: 1 refused, 0 written, -ENOENT nothing to try on. */
+int sc_mount_try(const char *path);
 
 /* readonly_holders.c */
 

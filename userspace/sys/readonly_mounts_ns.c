@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 /* Since 6.8 (linux/stat.h); older headers lack it. */
@@ -24,7 +24,9 @@ uint64_t sc_mount_id(int fd, bool *is_root)
 {
 	struct statx st;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE | STATX_MNT_ID, &st) < 0 ||
+	/* No word to the file system, which may never answer. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE | STATX_MNT_ID,
+		  &st) < 0 ||
 	    !(st.stx_mask & (STATX_MNT_ID_UNIQUE | STATX_MNT_ID)))
 		return 0;
 	if (is_root)
@@ -32,19 +34,28 @@ uint64_t sc_mount_id(int fd, bool *is_root)
 	return st.stx_mnt_id;
 }
 
-int sc_mount_open(const char *path)
+static int open_path(const char *path, uint64_t resolve)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_NO_SYMLINKS | resolve};
 	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static bool is_readonly(int fd)
+int sc_mount_open(const char *path)
 {
-	struct statvfs st;
+	return open_path(path, 0);
+}
 
-	return fstatvfs(fd, &st) == 0 && st.f_flag & ST_RDONLY;
+/* As /proc/PID/mountinfo numbers it. */
+static uint64_t listed_id(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0
+		       ? st.stx_mnt_id
+		       : 0;
 }
 
 /* --- the mounts at and below a path --- */
@@ -55,6 +66,8 @@ struct below {
 	char points[BELOW_MAX][SC_MOUNTS_PATH_MAX]; /* that can be written to */
 	uint32_t n;
 	bool is_plain; /* few, short, and none of them hidden under another */
+	uint64_t id;   /* of the mount that the path is in, and whether it refuses writes */
+	bool is_readonly;
 };
 
 static bool is_at_or_below(const char *path, const char *top)
@@ -67,7 +80,19 @@ static bool is_at_or_below(const char *path, const char *top)
 /* The options are a comma-separated list whose first word is ro or rw. */
 static bool is_writable(const char *options)
 {
-	return strncmp(options, "rw", 2) == 0 && (options[2] == ',' || options[2] == ' ');
+	return strncmp(options, "rw", 2) == 0 && strchr(", \n", options[2]);
+}
+
+/* POINT OPTIONS [TAGS] - TYPE SOURCE OPTIONS: the mount's own options, and the file system's. */
+static bool refuses_writes(const char *point)
+{
+	const char *options = strchr(point, ' '), *super = strstr(point, " - ");
+
+	if (!options || !super)
+		return false;
+	super = strchr(super + 3, ' ');
+	super = super ? strchr(super + 1, ' ') : NULL;
+	return !is_writable(options + 1) || (super && !is_writable(super + 1));
 }
 
 /* ID PARENT DEV ROOT POINT OPTIONS ... (proc(5)). */
@@ -75,10 +100,13 @@ static void add_line(struct below *b, const char *line, const char *top)
 {
 	char point[PATH_MAX];
 	const char *options;
+	uint64_t id;
 	int at = 0;
 
-	if (sscanf(line, "%*s %*s %*s %*s %n", &at) < 0 || !at)
+	if (sscanf(line, "%" SCNu64 " %*s %*s %*s %n", &id, &at) < 1 || !at)
 		return;
+	if (id == b->id)
+		b->is_readonly = refuses_writes(line + at);
 	if (!sc_mountinfo_field(line + at, strcspn(line + at, " "), point) ||
 	    !is_at_or_below(point, top))
 		return;
@@ -93,14 +121,17 @@ static void add_line(struct below *b, const char *line, const char *top)
 		b->n++;
 }
 
-static int list_below(struct below *b, const char *top)
+/* By our own /proc (sc_ns_run): theirs may be missing, of another pid namespace, or a trap. */
+static int list_below(struct below *b, const char *top, int fd)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+	_cleanup_fclose_ FILE *f = fopen("thread-self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
 
 	b->n = 0;
 	b->is_plain = true;
+	b->is_readonly = false;
+	b->id = listed_id(fd);
 	if (!f)
 		return -errno;
 	while (getline(&line, &cap, f) > 0)
@@ -143,7 +174,8 @@ static int set_in_place(struct sc_mount_hold *h, int fd, const struct below *b)
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < b->n; i++) {
-		_cleanup_close_ int at = sc_mount_open(b->points[i]);
+		/* The way to a mount is in the cache, but where a file system must be asked. */
+		_cleanup_close_ int at = open_path(b->points[i], RESOLVE_CACHED);
 		bool is_root = false;
 		uint64_t id = at < 0 ? 0 : sc_mount_id(at, &is_root);
 
@@ -198,27 +230,23 @@ int sc_mount_hold(void *arg)
 {
 	struct sc_mount_hold *h = arg;
 	_cleanup_free_ struct below *b = malloc(sizeof(*b));
-	_cleanup_close_ int fd = sc_mount_open(h->path);
 	const struct sc_mount_record *known;
 	bool is_root = false;
 	uint64_t id;
-	int r;
+	int r = b ? list_below(b, h->path, h->fd) : -ENOMEM;
 
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return 0;
-	r = fd < 0 ? fd : b ? list_below(b, h->path) : -ENOMEM;
 	if (r < 0)
 		return r;
-	id = sc_mount_id(fd, &is_root);
+	id = sc_mount_id(h->fd, &is_root);
 	known = find(h->m, h->ns, id);
 	h->is_cover = known && known->is_cover;
 	/* A cover hides what is below it, writable as it was. */
-	h->is_held = is_readonly(fd) && (h->is_cover || b->n == 0);
+	h->is_held = b->is_readonly && (h->is_cover || b->n == 0);
 	if (h->is_held)
 		return 0;
-	r = is_root && b->is_plain ? set_in_place(h, fd, b) : -EINVAL;
+	r = is_root && b->is_plain ? set_in_place(h, h->fd, b) : -EINVAL;
 	if (r < 0)
-		r = cover(h, fd);
+		r = cover(h, h->fd);
 	h->is_held = r == 0;
 	return r;
 }
@@ -227,25 +255,25 @@ int sc_mount_hold(void *arg)
 
 int sc_mount_undo(void *arg)
 {
-	const struct sc_mount_record *record = arg;
+	const struct sc_mount_undo *undo = arg;
 	struct mount_attr attr = {.attr_clr = MOUNT_ATTR_RDONLY};
-	_cleanup_close_ int fd = sc_mount_open(record->path);
 	bool is_root = false;
+	char name[48];
 
-	/* Unmounted, or something else is there by now: not ours to touch. */
-	if (fd < 0 || sc_mount_id(fd, &is_root) != record->id || !is_root)
+	/* Something else is there by now: not ours to touch. */
+	if (sc_mount_id(undo->fd, &is_root) != undo->record->id || !is_root)
 		return 0;
-	if (record->is_cover) {
-		/* Who reads in it goes on; the mount is gone when the last one is. */
-		sc_close(&fd);
-		return umount2(record->path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
-	}
-	return mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
+	if (!undo->record->is_cover)
+		return mount_setattr(undo->fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno
+											   : 0;
+	/* By the descriptor: the path may lead elsewhere by now. Who reads in it goes on; the mount
+	 * is gone when the last one is. */
+	snprintf(name, sizeof(name), "thread-self/fd/%d", undo->fd);
+	return umount2(name, MNT_DETACH) < 0 ? -errno : 0;
 }
 
-int sc_mount_try(void *arg)
+int sc_mount_try(const char *path)
 {
-	const char *path = arg;
 	_cleanup_close_ int at = sc_mount_open(path);
 	_cleanup_close_ int fd = -1;
 	char made[SC_MOUNTS_PATH_MAX + 32];

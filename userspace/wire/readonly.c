@@ -279,7 +279,7 @@ static int set_mounts(struct wire *w, const struct sc_readonly *wish,
 	sc_strcopy(report->text, sizeof(report->text), result.text);
 	if (r < 0)
 		return fail(report, r, "mounts", "");
-	tried = wish->is_kept ? -ENOENT : sc_mounts_try(&mounts);
+	tried = wish->is_kept ? -ENOENT : sc_mounts_try(w->mounts, &mounts);
 	report->is_tried = tried == 1;
 	if (tried == 0)
 		return fail(report, -EACCES, "mounts", "a write inside was not refused");
