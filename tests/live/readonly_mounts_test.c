@@ -279,3 +279,57 @@ Test(readonly_mounts, a_silent_file_system_above_the_path_keeps_nobody_else_writ
 	finish(&other);
 	finish(&silent);
 }
+
+/* --- mounts that pass on to others --- */
+
+static int nothing(void)
+{
+	return 0;
+}
+
+static int own_ground(struct member *m, struct sc_mounts_wish *wish, struct sc_mounts_result *out)
+{
+	struct statvfs st;
+	int r;
+
+	begin(m);
+	r = sc_mounts_set(mounts, wish, out);
+	cr_assert_eq(statvfs(wish->keep[0], &st), 0);
+	cr_expect_not(st.f_flag & ST_RDONLY, "the agent is locked out of %s", wish->keep[0]);
+	cr_expect_not(refuses(m));
+	cr_expect_eq(sc_mounts_count(mounts), 0);
+	return r;
+}
+
+Test(readonly_mounts, a_cover_that_would_pass_on_to_the_agents_records_is_taken_back)
+{
+	struct member m = {.settle = nothing};
+	struct sc_mounts_wish wish = wish_of(&m);
+	struct sc_mounts_result result;
+
+	/* A copy of it, in the member's namespace, is a peer of ours. */
+	cr_assert_eq(mount(NULL, run_dir, NULL, MS_SHARED, NULL), 0);
+	wish.keep[0] = data;
+	cr_expect_eq(own_ground(&m, &wish, &result), -EBUSY, "%s", result.text);
+	cr_expect(strstr(result.text, "own records"), "%s", result.text);
+	/* Nor is it laid and taken back again and again. */
+	cr_expect_eq(sc_mounts_set(mounts, &wish, &result), -EBUSY);
+	cr_expect_eq(result.changed, 0);
+	finish(&m);
+}
+
+Test(readonly_mounts, a_path_that_is_another_name_of_the_agents_records_is_left_alone)
+{
+	struct member m = {.settle = nothing};
+	struct sc_mounts_wish wish = wish_of(&m);
+	struct sc_mounts_result result;
+	char link[SC_MOUNTS_PATH_MAX + 8];
+	pid_t self = getpid();
+
+	snprintf(link, sizeof(link), "%.200s.link", data);
+	cr_assert_eq(symlink(data, link), 0);
+	wish.keep[0] = link;
+	wish.pids = &self;
+	cr_expect_eq(own_ground(&m, &wish, &result), -EBUSY, "%s", result.text);
+	finish(&m);
+}

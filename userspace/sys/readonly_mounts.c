@@ -2,12 +2,14 @@
 /* Which namespaces there are, and the order in which their mounts are changed and given back. */
 #include "sys/readonly_mounts_impl.h"
 
+#include "base/str.h"
 #include "sys/mntns.h"
 #include "sys/ns.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 /* Namespaces told apart; a host with one per container has some hundreds. */
 #define SPACES_MAX 512
@@ -69,33 +71,6 @@ static void fail(struct sc_mounts_result *result, int err, const char *path)
 		snprintf(result->text, sizeof(result->text), "%.100s: %s", path, strerror(-err));
 }
 
-static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wish, int ns_fd,
-		      struct sc_mounts_result *result)
-{
-	const char *path = hold.path;
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (is_own_ground(wish, hold.ns, path)) {
-		result->error = -EBUSY;
-		snprintf(result->text, sizeof(result->text),
-			 "%.100s holds the agent's own records: not made read-only", path);
-		return;
-	}
-	fd = sc_ns_ask(&hold.m->errands, ns_fd, sc_mount_open, path, true);
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return;
-	hold.fd = fd;
-	r = fd < 0 ? fd : sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_hold, &hold);
-	result->changed += hold.changed;
-	result->held += hold.is_held;
-	result->covers += hold.is_held && hold.is_cover;
-	if (r < 0)
-		fail(result, r, path);
-	if (hold.is_cover)
-		result->holders += sc_mount_holders(wish, hold.ns, path, result->text);
-}
-
 /* 0 also when what was changed is gone. */
 static int undo(struct sc_mounts *m, int ns_fd, const struct sc_mount_record *record)
 {
@@ -107,19 +82,102 @@ static int undo(struct sc_mounts *m, int ns_fd, const struct sc_mount_record *re
 	return fd < 0 ? 0 : sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_undo, &undo);
 }
 
+static void refuse(struct sc_mounts_result *result, const char *path)
+{
+	result->error = -EBUSY;
+	snprintf(result->text, sizeof(result->text),
+		 "%.100s holds the agent's own records: not made read-only", path);
+}
+
+static bool is_refused(const struct sc_mounts *m, uint64_t ns, const char *path)
+{
+	for (uint32_t i = 0; i < m->n_refused; i++)
+		if (m->refused[i].ns == ns && strcmp(m->refused[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* True when what the agent must write is read-only to it. */
+static bool is_locked_out(const struct sc_mounts_wish *wish)
+{
+	struct statvfs st;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(wish->keep); i++)
+		if (wish->keep[i] && statvfs(wish->keep[i], &st) == 0 && st.f_flag & ST_RDONLY)
+			return true;
+	return false;
+}
+
+/* A cover goes on to every namespace that gets mounts from where it is laid, and a path may be
+ * another name of ours: what took the agent's own ground, since the record of that number, goes
+ * again, and is not tried again until a release. False: it went. */
+static bool keep_own_ground(const struct sc_mount_hold *hold, uint32_t first, int ns_fd,
+			    const struct sc_mounts_wish *wish)
+{
+	struct sc_mounts *m = hold->m;
+	struct sc_mount_record *refused = &m->refused[m->n_refused];
+
+	if (!is_locked_out(wish))
+		return true;
+	while (m->n > first && undo(m, ns_fd, &m->records[m->n - 1]) == 0)
+		m->n--;
+	if (m->n_refused < SC_MOUNTS_REFUSED_MAX) {
+		refused->ns = hold->ns;
+		sc_strcopy(refused->path, sizeof(refused->path), hold->path);
+		m->n_refused++;
+	}
+	return false;
+}
+
+static void hold_path(struct sc_mount_hold hold, const struct sc_mounts_wish *wish, int ns_fd,
+		      struct sc_mounts_result *result)
+{
+	const char *path = hold.path;
+	uint32_t first = hold.m->n;
+	bool was_locked_out = is_locked_out(wish);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (is_own_ground(wish, hold.ns, path) || is_refused(hold.m, hold.ns, path)) {
+		refuse(result, path);
+		return;
+	}
+	fd = sc_ns_ask(&hold.m->errands, ns_fd, sc_mount_open, path, true);
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return;
+	hold.fd = fd;
+	r = fd < 0 ? fd : sc_ns_run(ns_fd, CLONE_NEWNS, sc_mount_hold, &hold);
+	if (hold.changed && !was_locked_out && !keep_own_ground(&hold, first, ns_fd, wish)) {
+		refuse(result, path);
+		return;
+	}
+	result->changed += hold.changed;
+	result->held += hold.is_held;
+	result->covers += hold.is_held && hold.is_cover;
+	if (r < 0)
+		fail(result, r, path);
+	if (hold.is_cover)
+		result->holders += sc_mount_holders(wish, hold.ns, path, result->text);
+}
+
 /* Backwards, so that what was laid over something goes before it. Returns the last error. */
 static int give_back(struct sc_mounts *m, const struct sc_mounts_wish *keep, const char **path)
 {
+	_cleanup_close_ int fd = -1;
+	uint64_t ns = 0;
 	int error = 0;
 
 	for (uint32_t i = m->n; i-- > 0;) {
 		struct sc_mount_record *record = &m->records[i];
-		_cleanup_close_ int fd = -1;
 		int r = 0;
 
 		if (keep && is_wished(keep, record->path))
 			continue;
-		fd = sc_mntns_open(0, record->ns);
+		if (record->ns != ns) { /* to find it asks every process */
+			sc_close(&fd);
+			ns = record->ns;
+			fd = sc_mntns_open(0, ns);
+		}
 		/* With its last process the namespace went, and its mounts. */
 		if (fd >= 0)
 			r = undo(m, fd, record);
@@ -176,6 +234,8 @@ int sc_mounts_release(struct sc_mounts *m, char *text)
 	const char *path = SC_MOUNTS_FILE;
 	int r = give_back(m, NULL, &path);
 	int saved = sc_mounts_save(m);
+
+	m->n_refused = 0;
 
 	r = r < 0 ? r : saved;
 	text[0] = '\0';

@@ -15,10 +15,14 @@ struct sc_mount_record {
 	char path[SC_MOUNTS_PATH_MAX];
 };
 
+#define SC_MOUNTS_REFUSED_MAX 32
+
 struct sc_mounts {
 	int dir_fd; /* borrowed */
 	char boot[40];
 	struct sc_ns_errands errands;
+	struct sc_mount_record refused[SC_MOUNTS_REFUSED_MAX]; /* see keep_own_ground */
+	uint32_t n_refused;
 	uint32_t n;
 	struct sc_mount_record records[SC_MOUNTS_RECORD_MAX];
 };
