@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shipped examples about one sick cgroup: what each is about is provoked twice, once below a dry
- * copy of the condition and once below a live one, and both fire; the live one acts, the dry one
- * does not. The copies have shorter times and smaller numbers, for machines that are slow.
+ * The shipped examples about one sick cgroup: what each is about is provoked twice, once below a
+ * dry copy of the condition and once below a live one, and both fire; the live one acts, the dry
+ * one does not. The copies have shorter times and smaller numbers, for machines that are slow.
  */
 #include "live/engine_kit.h"
 
@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Averages of pressure over 10 s need half a minute to rise, and as long again on a slow machine. */
+/* Averages of pressure over 10 s need half a minute to rise, as long again on a slow machine. */
 TestSuite(examples, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 #define FILE_MAX 8192

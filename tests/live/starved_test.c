@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Agent and hog on a machine of 256 MiB: only in a guest of scripts/vm-run --memory 256. How fast it
- * was is printed and not judged, because an emulated machine is as fast as its host lets it be;
+ * Agent and hog on a machine of 256 MiB: only in a guest of scripts/vm-run --memory 256. How fast
+ * it was is printed and not judged, because an emulated machine is as fast as its host lets it be;
  * docs/kernels.md has figures.
  */
 #include "live/engine_kit.h"
