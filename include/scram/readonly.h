@@ -43,6 +43,7 @@ struct sc_readonly_cgroup {
 struct sc_readonly {
 	char fire_id[37]; /* the newest, for the marker; empty: as n_roots 0 */
 	bool is_kept;     /* told before: compared and put right, and no write is tried */
+	bool is_cut;      /* more is protected than spared has room for: refused */
 	uint32_t n_roots, n_spared, n_paths, n_allow;
 	struct sc_readonly_cgroup roots[SC_READONLY_ROOTS_MAX];
 	struct sc_readonly_cgroup spared[SC_READONLY_SPARED_MAX]; /* with what is below them */

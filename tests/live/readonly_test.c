@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "sys/readonly_lsm.h"
 
+#include <scram/readonly.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -191,7 +193,7 @@ static char data[SC_SANDBOX_PATH_MAX];
 
 #define FIRE_LINE "fire stop-writes --reason test --operator me --wait"
 
-static void configure(const char *action)
+static void configure_with(const char *head, const char *action)
 {
 	_cleanup_str_ struct sc_str yaml;
 
@@ -199,11 +201,16 @@ static void configure(const char *action)
 	cr_assert(mkdir(data, 0755) == 0 || errno == EEXIST);
 	sc_str_init_heap(&yaml);
 	sc_str_addf(&yaml,
-		    "readonly: {paths: [%s]}\n"
+		    "%sreadonly: {paths: [%s]}\n"
 		    "conditions:\n"
 		    "  - {id: stop-writes, action: %s, live: true, requires_two_person: false}\n",
-		    data, action);
+		    head, data, action);
 	sc_kit_start(yaml.data);
+}
+
+static void configure(const char *action)
+{
+	configure_with("", action);
 }
 
 static void configure_global(void)
@@ -414,6 +421,31 @@ Test(readonly, only_the_tree_of_the_target_is_held)
 	expect_all(&in, 0);
 	finish(&in);
 	finish(&out);
+}
+
+Test(readonly, a_protected_one_is_spared_beside_more_than_there_is_room_for)
+{
+	struct member web = {.dir = NULL}, late;
+	int web_fd = sc_kit_mkdir("web"), late_fd;
+	char name[32];
+
+	(void)sc_kit_mkdir("infra");
+	for (int i = 0; i < SC_READONLY_SPARED_MAX + 8; i++) {
+		snprintf(name, sizeof(name), "infra/%d", i);
+		(void)sc_kit_mkdir(name);
+	}
+	late_fd = sc_kit_mkdir("late");
+	configure_with("protect: [\"@ROOT@/infra\", \"@ROOT@/late\"]\n", "{kind: global-readonly}");
+	web.dir = data;
+	late = web;
+	begin(&web, web_fd);
+	begin(&late, late_fd);
+	sc_kit_expect(FIRE_LINE, 0, "refused");
+	cr_expect_eq(ask(&web, TRY_CREATE), EROFS);
+	cr_expect_eq(ask(&late, TRY_CREATE), 0);
+	release();
+	finish(&web);
+	finish(&late);
 }
 
 Test(readonly, two_persons_are_asked_for_unless_the_file_says_otherwise)

@@ -74,12 +74,33 @@ static uint32_t copy_paths(char (*to)[SC_READONLY_PATH_MAX], const struct sc_tex
 	return n;
 }
 
+static bool is_root(const struct sc_readonly *wish, uint64_t cgroup_id)
+{
+	for (uint32_t i = 0; i < wish->n_roots; i++)
+		if (wish->roots[i].cgroup_id == cgroup_id)
+			return true;
+	return false;
+}
+
+/* What is below a spared one is spared with it, and may be many. */
+static bool is_spared_above(const struct sc_engine *e, const struct sc_readonly *wish,
+			    const struct sc_target *t)
+{
+	const struct sc_target *parent = sc_targets_get(e->targets, t->parent);
+
+	return parent && parent->flags & SC_TARGET_PROTECTED && !is_root(wish, parent->cgroup_id);
+}
+
 static void add_spared(const struct sc_engine *e, struct sc_readonly *wish)
 {
 	for (uint32_t i = 0; i < e->n_protected; i++) {
 		const struct sc_target *t = sc_targets_get(e->targets, e->protected_slots[i]);
 
-		if (t && wish->n_spared < SC_READONLY_SPARED_MAX)
+		if (!t || is_spared_above(e, wish, t))
+			continue;
+		if (wish->n_spared == SC_READONLY_SPARED_MAX)
+			wish->is_cut = true;
+		else
 			wish->spared[wish->n_spared++] = (struct sc_readonly_cgroup){t->cgroup_id,
 										     t->level};
 	}

@@ -321,6 +321,9 @@ static int set(void *ctx, const struct sc_readonly *wish, struct sc_readonly_rep
 
 	if (wish->n_roots == 0)
 		return give_all_back(w, report);
+	if (wish->is_cut)
+		return fail(report, -E2BIG, "read-only",
+			    "too many protected cgroups to spare; protect what is above them");
 	report->way = way(w, wish->n_paths > 0, why, sizeof(why));
 	if (report->way == SC_READONLY_NO_WAY)
 		return fail(report, -EOPNOTSUPP, "read-only", why);
