@@ -279,6 +279,26 @@ Test(readonly, the_nearest_mark_decides)
 	cr_expect_eq(create_in(inner, dir), 0, "its mark was taken back");
 }
 
+/* A reload may protect others than before, and the map has no room for both. */
+Test(readonly, marks_are_all_replaced_by_others)
+{
+	static struct sc_lsm_mark marks[SC_READONLY_MARKS_MAX];
+	int web = sc_sandbox_mkdir(&sc_box, "web"), other = sc_sandbox_mkdir(&sc_box, "other");
+	uint32_t level = mark(web, "web", SC_READONLY_DENY).entry.level;
+
+	for (uint64_t i = 1; i < SC_READONLY_MARKS_MAX; i++)
+		marks[i] = (struct sc_lsm_mark){UINT64_MAX - i, {SC_READONLY_EXEMPT, level}};
+	marks[0] = mark(web, "web", SC_READONLY_DENY);
+	set(marks, SC_READONLY_MARKS_MAX);
+	cr_expect_eq(create_in(web, dir), EROFS);
+	for (uint64_t i = 1; i < SC_READONLY_MARKS_MAX; i++)
+		marks[i].cgroup_id -= SC_READONLY_MARKS_MAX;
+	marks[0] = mark(other, "other", SC_READONLY_DENY);
+	set(marks, SC_READONLY_MARKS_MAX);
+	cr_expect_eq(create_in(web, dir), 0);
+	cr_expect_eq(create_in(other, dir), EROFS);
+}
+
 Test(readonly, a_declared_place_stays_writable)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");

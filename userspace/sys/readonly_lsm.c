@@ -366,6 +366,10 @@ static int tell_maps(struct sc_lsm *l, const struct sc_lsm_wish *wish, char *rea
 	for (size_t i = 0; i < wish->n_marks; i++)
 		levels |= 1U << wish->marks[i].entry.level;
 	l->state->places = (uint32_t)wish->n_places;
+	/* While some are denied, who is newly spared deeper down is looked for from the first mark
+	 * on. */
+	if (l->state->levels)
+		__atomic_fetch_or(&l->state->levels, levels, __ATOMIC_RELEASE);
 	if (r == 0)
 		r = sc_lsm_sync_marks(map_fd(l->object, MAP_MARKS), wish);
 	if (r < 0)
