@@ -15,6 +15,8 @@
 
 /* Looked at of one process; a database has some hundreds. */
 #define FDS_MAX 4096
+/* And of all below one cover: some 100 ms. */
+#define FDS_ALL_MAX 65536
 
 static bool leads_below(int dir_fd, const char *name, const char *path)
 {
@@ -47,13 +49,14 @@ static void close_dir(DIR **dir)
 		closedir(*dir);
 }
 
-static bool holds_file(int proc_fd, const char *path)
+/* Takes what it looks at from *left. */
+static bool holds_file(int proc_fd, const char *path, uint32_t *left)
 {
 	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *d;
 
-	for (int i = 0; dir && i < FDS_MAX && (d = readdir(dir)); i++)
+	for (int i = 0; dir && i<FDS_MAX && * left> 0 && (d = readdir(dir)); i++, --*left)
 		if (d->d_name[0] != '.' && leads_below(dirfd(dir), d->d_name, path) &&
 		    is_open_for_writing(proc_fd, d->d_name))
 			return true;
@@ -78,7 +81,7 @@ static void tell(pid_t pid, int proc_fd, const char *path, char text[static SC_M
 uint32_t sc_mount_holders(const struct sc_mounts_wish *wish, uint64_t ns, const char *path,
 			  char text[static SC_MOUNTS_TEXT_MAX])
 {
-	uint32_t holders = 0;
+	uint32_t holders = 0, left = FDS_ALL_MAX;
 
 	for (size_t i = 0; i < wish->n_pids; i++) {
 		_cleanup_close_ int fd = -1;
@@ -89,10 +92,14 @@ uint32_t sc_mount_holders(const struct sc_mounts_wish *wish, uint64_t ns, const 
 			continue;
 		snprintf(proc, sizeof(proc), "/proc/%d", (int)wish->pids[i]);
 		fd = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || (!leads_below(fd, "cwd", path) && !holds_file(fd, path)))
+		if (fd < 0 || (!leads_below(fd, "cwd", path) && !holds_file(fd, path, &left)))
 			continue;
 		holders++;
 		tell(wish->pids[i], fd, path, text);
 	}
-	return holders;
+	if (left > 0)
+		return holders;
+	if (!text[0])
+		snprintf(text, SC_MOUNTS_TEXT_MAX, "%.80s: too many open files to look at", path);
+	return SC_MAX(holders, 1U);
 }
