@@ -36,6 +36,7 @@ equal "a marker of another boot" "$(marked "epoch=00000000-0000-0000-0000-000000
 equal "a marker of another start of pid 1" "$(marked "epoch=$boot:1${start}1\npidns=$pidns\n")" "writable [writable]"
 equal "the pid 1 of another namespace says nothing" "$(marked "epoch=$boot:1${start}1\npidns=1\n")" "read-only [read-only]"
 equal "a marker without an epoch" "$(marked "fire=x\n")" "read-only [read-only]"
+equal "a marker whose epoch is no epoch" "$(marked "epoch=x\n")" "read-only [read-only]"
 equal "an empty marker" "$(marked '')" "read-only [read-only]"
 mkdir "$marker"
 equal "what cannot be read" "$(ask)" "read-only [read-only]"
