@@ -386,6 +386,22 @@ Test(readonly, what_a_stranger_unpins_is_put_back)
 	cr_expect_eq(create_in(web, dir), EROFS);
 }
 
+Test(readonly, programs_that_hear_nothing_any_more_are_replaced)
+{
+	int web = sc_sandbox_mkdir(&sc_box, "web"), other = sc_sandbox_mkdir(&sc_box, "other");
+	char map[SC_BPF_PIN_DIR_MAX + 64];
+
+	deny(web, "web");
+	sc_lsm_close(&lsm);
+	snprintf(map, sizeof(map), "%.*s/readonly%d/ro_marks",
+		 (int)(strrchr(pin_dir, '/') - pin_dir), pin_dir, SC_READONLY_SCHEMA);
+	cr_assert_eq(unlink(map), 0);
+	cr_assert_eq(sc_lsm_open(&lsm, pin_dir), 0);
+	deny(other, "other");
+	cr_expect_eq(create_in(other, dir), EROFS);
+	cr_expect_eq(create_in(web, dir), 0);
+}
+
 Test(readonly, counts_what_it_denied)
 {
 	int web = sc_sandbox_mkdir(&sc_box, "web");

@@ -290,12 +290,28 @@ static int take_away(struct sc_lsm *l, char *reason)
 
 /* --- setting --- */
 
+static bool has_all_maps(const struct sc_lsm *l)
+{
+	char path[DIR_MAX + 32];
+
+	for (int m = 0; m < MAP_COUNT; m++) {
+		pin_path(l, "", map_names[m], path);
+		if (access(path, F_OK) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* Programs of a predecessor whose maps lost their pins would not hear what new maps are told. */
 static int bring_up(struct sc_lsm *l, char *reason)
 {
 	int r;
 
 	if (l->object)
 		return 0;
+	r = has_all_maps(l) ? 0 : take_away(l, reason);
+	if (r < 0)
+		return r;
 	r = sc_mkdir_p(l->dir, 0700);
 	if (r < 0) {
 		snprintf(reason, SC_LSM_REASON_MAX, "%s: %s", l->dir, strerror(-r));
