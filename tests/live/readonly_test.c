@@ -208,14 +208,9 @@ static void configure_with(const char *head, const char *action)
 	sc_kit_start(yaml.data);
 }
 
-static void configure(const char *action)
-{
-	configure_with("", action);
-}
-
 static void configure_global(void)
 {
-	configure("{kind: global-readonly}");
+	configure_with("", "{kind: global-readonly}");
 }
 
 /* The id of the newest fire. */

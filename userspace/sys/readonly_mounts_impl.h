@@ -67,7 +67,7 @@ int sc_mount_try(const char *path);
 /* readonly_holders.c */
 
 /* How many of the processes in the namespace hold files at or below the path open for writing, or
- * stand below it, and so may open more; adds the first to text. At least one where there is too much
- * to look at. */
+ * stand below it, and so may open more; adds the first to text. At least one where there is too
+ * much to look at. */
 uint32_t sc_mount_holders(const struct sc_mounts_wish *wish, uint64_t ns, const char *path,
 			  char text[static SC_MOUNTS_TEXT_MAX]);
