@@ -91,10 +91,16 @@ void sc_render_evidence(struct sc_str *out, const json_t *operands, unsigned int
 
 	sc_table_init(&table, evidence_headers, SC_ARRAY_SIZE(evidence_headers), 1 << 1);
 	json_array_foreach (operands, i, o) {
+		const char *op = sc_get_text(o, "op", "");
+
 		sc_table_add_escaped(&table, sc_get_text(o, "text", NULL));
 		add_quantity_cell(&table, o, "value");
-		sc_table_add_escaped(&table, sc_get_text(o, "op", NULL));
-		add_quantity_cell(&table, o, "threshold");
+		sc_table_add_escaped(&table, op);
+		/* A probe is compared with nothing; that is no unknown threshold. */
+		if (op[0])
+			add_quantity_cell(&table, o, "threshold");
+		else
+			sc_table_add_escaped(&table, NULL);
 		sc_table_add_escaped(&table, sc_get_text(o, "truth", NULL));
 	}
 	sc_table_print(&table, out, indent);
