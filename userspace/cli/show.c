@@ -22,7 +22,7 @@ static const struct field fields[] = {
 	{"fired_at", "fired at", FIELD_TIME},
 	{"fired_by", "fired by", FIELD_TEXT},
 	{"principal", "principal", FIELD_TEXT},
-	{"reason", "reason", FIELD_TEXT},
+	{"reason", "reason", FIELD_IF_TOLD},
 	{"state", "state", FIELD_TEXT},
 	{"veto", "vetoed by", FIELD_TEXT},
 	{"outcome", "outcome", FIELD_TEXT},
