@@ -288,7 +288,7 @@ static void check_sink(struct sc_op_call *call, const struct sc_notifier *n)
 		 n->delivered, n->failed, n->dropped, n->waiting,
 		 n->is_failing ? "; the last failed: " : "", n->is_failing ? n->why : "");
 	sc_doctor_add(call, n->name, n->is_failing ? SC_DOCTOR_RED : SC_DOCTOR_GREEN, text,
-		      "until it is told again, somebody does not hear of fires");
+		      "see to the receiver, then: scram test-notify");
 }
 
 void sc_doctor_notifiers(struct sc_op_call *call)
