@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 /* The core says hello before it does anything else; a loaded host may take its time. */
@@ -124,6 +125,10 @@ int sc_link_open_fd(struct sc_link *link, int fd, struct sc_link_message *hello)
 
 int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
 {
+	/* Before anything is known that is worth it, and long before the sandbox does the same: what
+	 * runs as the same user must not look into it, or write there, while it waits for hello. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -errno;
 	return sc_link_open_fd(link, SC_LINK_FD, hello);
 }
 
