@@ -125,8 +125,8 @@ int sc_link_open_fd(struct sc_link *link, int fd, struct sc_link_message *hello)
 
 int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
 {
-	/* Before anything is known that is worth it, and long before the sandbox does the same: what
-	 * runs as the same user must not look into it, or write there, while it waits for hello. */
+	/* Before anything is known, and long before the sandbox does the same: what runs as the
+	 * same user must not look into it, or write there, while it waits for hello. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
 	return sc_link_open_fd(link, SC_LINK_FD, hello);
