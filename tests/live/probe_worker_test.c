@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(probe_worker, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 120);
+TestSuite(probe_worker, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
+/* Takes all processes that the worker's user may have, which agents beside it share. */
+TestSuite(alone, .init = sc_kit_init, .fini = sc_kit_fini, .timeout = 300);
 
 /* The probe as `status --json` has it: the caller's, never NULL. */
 static json_t *probe(const char *name)
@@ -259,7 +261,7 @@ Test(probe_worker, a_program_reaches_neither_worker_nor_host)
 	wait_said("intruder", "true", 1);
 }
 
-Test(probe_worker, a_fork_bomb_is_bounded_and_ended)
+Test(alone, a_fork_bomb_of_a_probe_is_bounded_and_ended)
 {
 	_cleanup_close_ int group = -1;
 	char text[1024];
@@ -277,6 +279,20 @@ Test(probe_worker, a_fork_bomb_is_bounded_and_ended)
 }
 
 /* --- the worker's own end --- */
+
+Test(probe_worker, a_program_that_takes_the_cgroups_of_others_costs_the_worker)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "  taker: {kind: exec, command: [/bin/sh, -c, 'cd %s/scram-probe* && mkdir run-3 "
+		 "run-4 run-5 run-6 run-7'], every: 3600s}\n"
+		 "  quick: {kind: exec, command: [/bin/true], every: 2s}\n",
+		 sc_kit.root_dir);
+	start(text);
+	sc_kit_worker_wait("probe", "restarts", 1);
+	sc_kit_expect_ticks("a probe takes the cgroups of others");
+}
 
 Test(probe_worker, answers_of_a_stopped_worker_age_out)
 {

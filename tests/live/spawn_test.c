@@ -7,11 +7,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,4 +131,59 @@ Test(spawn, a_start_that_is_held_up_holds_no_lock_of_the_agent, .timeout = 300)
 	cr_assert_eq(sc_wait_child(spawner, NULL, 60000), 0);
 	cr_expect_eq(flock(again, LOCK_EX | LOCK_NB), 0, "its child has it still");
 	cr_expect_eq(sc_wait_gone(child, 60000), 0);
+}
+
+/* What /proc shows of a process is root's when nobody else may touch its memory. */
+static bool is_closed(void *arg)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", *(pid_t *)arg);
+	return stat(path, &st) == 0 && st.st_uid == 0;
+}
+
+/* Programs that outlive a worker run as its user: the next one must be shut to them from the begin,
+ * not from its sandbox on. */
+Test(spawn, a_worker_that_waits_for_its_hello_is_closed_to_its_user, .timeout = 300)
+{
+	static const char *const programs[] = {"scram-api", "scram-probe", "scram-ship"};
+	const char *scram = getenv("SCRAM");
+	char path[PATH_MAX];
+	_cleanup_close_ int dir = -1;
+
+	sc_need_root();
+	cr_assert_lt(snprintf(path, sizeof(path), "%s", scram ? scram : "build/scram"), PATH_MAX);
+	dir = open(dirname(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_geq(dir, 0);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(programs); i++) {
+		char *const env[] = {NULL};
+		struct sc_spawn s = {
+			.dirfd = dir,
+			.program = programs[i],
+			.env = env,
+			.uid = USER,
+			.gid = USER,
+			.memory_max = 1UL << 30,
+			.files_max = 64,
+			.tasks_max = 64,
+		};
+		struct pollfd end = {.events = POLLIN};
+		const char *step;
+		int pair[2], r;
+		pid_t pid;
+
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		s.link_fd = pair[1];
+		r = sc_spawn(&s, &pid, &end.fd, &step);
+		cr_assert_eq(r, 0, "%s: %s: %s", programs[i], step, strerror(-r));
+		cr_expect_eq(sc_wait_until(is_closed, &pid, 60000), 0, "%s", programs[i]);
+		/* A dead one is closed as well. */
+		cr_expect_eq(poll(&end, 1, 0), 0, "%s has ended", programs[i]);
+		cr_assert_eq(kill(pid, SIGKILL), 0);
+		cr_assert_eq(waitpid(pid, NULL, 0), pid);
+		close(end.fd);
+		close(pair[0]);
+		close(pair[1]);
+	}
 }

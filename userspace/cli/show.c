@@ -22,7 +22,7 @@ static const struct field fields[] = {
 	{"fired_at", "fired at", FIELD_TIME},
 	{"fired_by", "fired by", FIELD_TEXT},
 	{"principal", "principal", FIELD_TEXT},
-	{"reason", "reason", FIELD_TEXT},
+	{"reason", "reason", FIELD_IF_TOLD},
 	{"state", "state", FIELD_TEXT},
 	{"veto", "vetoed by", FIELD_TEXT},
 	{"outcome", "outcome", FIELD_TEXT},
@@ -91,10 +91,16 @@ void sc_render_evidence(struct sc_str *out, const json_t *operands, unsigned int
 
 	sc_table_init(&table, evidence_headers, SC_ARRAY_SIZE(evidence_headers), 1 << 1);
 	json_array_foreach (operands, i, o) {
+		const char *op = sc_get_text(o, "op", "");
+
 		sc_table_add_escaped(&table, sc_get_text(o, "text", NULL));
 		add_quantity_cell(&table, o, "value");
-		sc_table_add_escaped(&table, sc_get_text(o, "op", NULL));
-		add_quantity_cell(&table, o, "threshold");
+		sc_table_add_escaped(&table, op);
+		/* A probe is compared with nothing; that is no unknown threshold. */
+		if (op[0])
+			add_quantity_cell(&table, o, "threshold");
+		else
+			sc_table_add_escaped(&table, NULL);
 		sc_table_add_escaped(&table, sc_get_text(o, "truth", NULL));
 	}
 	sc_table_print(&table, out, indent);

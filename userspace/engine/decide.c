@@ -328,6 +328,7 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 	struct sc_verdict own_verdict;
 	struct sc_fire own_fire;
 	char protect_buf[SC_INTERLOCK_TEXT_MAX];
+	const char *impossible;
 
 	fire = fire ? fire : &own_fire;
 	verdict = verdict ? verdict : &own_verdict;
@@ -343,9 +344,11 @@ int sc_engine_decide(struct sc_engine *e, const struct sc_fire_request *rq, stru
 			   "the journal cannot record it; see doctor");
 		return SC_EXIT_FAILED;
 	}
-	if (rq->impossible) {
+	impossible = rq->impossible ? rq->impossible
+				    : sc_group_lacking(e, &c->spec->action, fire->action);
+	if (impossible) {
 		fire->two_person = SC_TWO_PERSON_NOT_REQUIRED; /* nobody is waited for */
-		return fail(e, rq, fire, rq->impossible);
+		return fail(e, rq, fire, impossible);
 	}
 	if (verdict->answer == SC_ANSWER_PENDING && sc_pending_count(e) >= SC_PENDING_MAX)
 		return fail(e, rq, fire, "too many fires wait for a second person already");

@@ -113,6 +113,18 @@ struct sc_group *sc_group_find(struct sc_engine *e, enum sc_group_kind kind, con
 }
 
 /* A declaration that a reload replaced has no scopes any more: its globs are matched. */
+const char *sc_group_lacking(struct sc_engine *e, const struct sc_action_spec *action,
+			     enum sc_action_kind kind)
+{
+	if (kind == SC_ACTION_QUARANTINE && action->tenant_id &&
+	    !sc_group_find(e, SC_GROUP_TENANT, action->tenant_id))
+		return "the tenant that it names is not declared";
+	if (kind == SC_ACTION_CIRCUIT_BREAK && action->component &&
+	    !sc_group_find(e, SC_GROUP_COMPONENT, action->component))
+		return "the component that it names is not declared";
+	return NULL;
+}
+
 bool sc_group_has(struct sc_engine *e, const struct sc_group *group, uint32_t slot)
 {
 	const struct sc_target *t = sc_targets_get(e->targets, slot);

@@ -82,6 +82,10 @@ const char *sc_group_kind_name(enum sc_group_kind kind);
 struct sc_group *sc_group_find(struct sc_engine *e, enum sc_group_kind kind, const char *name);
 /* The group that the target, or the nearest cgroup above it, is declared in; NULL = none. */
 struct sc_group *sc_group_of_slot(struct sc_engine *e, enum sc_group_kind kind, uint32_t slot);
+/* Why a fire of the kind has nothing to act on: it names a group that is not declared. It must not
+ * fall back on the cgroup where it was judged, which may be the whole tree. NULL = it has. */
+const char *sc_group_lacking(struct sc_engine *e, const struct sc_action_spec *action,
+			     enum sc_action_kind kind);
 bool sc_group_has(struct sc_engine *e, const struct sc_group *group, uint32_t slot);
 /*
  * The topmost targets of the group, at most max of them; returns how many there are. A target below

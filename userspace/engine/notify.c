@@ -151,6 +151,7 @@ static void record_changes(struct sc_engine *e, bool is_first)
 		}
 		sc_strcopy(gone, sizeof(gone), s->name);
 		record_sink(e, gone, NULL, 0); /* the fold forgets it: the next has its place */
+		i += sc_fold_sink_find(e->fold, gone) != NULL; /* unless memory was short */
 	}
 	for (unsigned int i = 0; i < ns->now.n; i++)
 		if (!sc_fold_sink_find(e->fold, ns->now.item[i].name))

@@ -95,6 +95,8 @@ static void keep(struct sc_engine *e, const struct outcome *o)
 		sc_fold_apply(e->fold, SC_RECORD_NOTIFY_OUTCOME, body, text.len, since);
 		return;
 	}
+	if (o->ok && o->n->failure_recorded_ns)
+		sc_log_info("notify: %s (%s) is told again", o->n->name, o->n->to);
 	o->n->untold = 0;
 	o->n->failure_recorded_ns = o->ok ? 0 : e->now.mono_ns;
 	if (!o->ok)
@@ -107,8 +109,6 @@ static void count(struct sc_engine *e, const struct outcome *o)
 {
 	struct sc_notifier *n = o->n;
 
-	if (o->ok && n->is_failing)
-		sc_log_info("notify: %s (%s) is told again", n->name, n->to);
 	n->is_failing = !o->ok;
 	n->took_us = o->took_us;
 	if (o->ok) {
@@ -288,7 +288,7 @@ static void check_sink(struct sc_op_call *call, const struct sc_notifier *n)
 		 n->delivered, n->failed, n->dropped, n->waiting,
 		 n->is_failing ? "; the last failed: " : "", n->is_failing ? n->why : "");
 	sc_doctor_add(call, n->name, n->is_failing ? SC_DOCTOR_RED : SC_DOCTOR_GREEN, text,
-		      "until it is told again, somebody does not hear of fires");
+		      "see to the receiver, then: scram test-notify");
 }
 
 void sc_doctor_notifiers(struct sc_op_call *call)

@@ -68,6 +68,8 @@ static const char *find_path(struct sc_op_call *call, struct sc_fire_request *rq
 	const struct sc_condition_spec *spec = sc_conditions_get(call->e->set, rq->condition)->spec;
 	const char *path = given ? given : spec->action.target;
 
+	if (!path && is_of_group(spec))
+		rq->impossible = sc_group_lacking(call->e, &spec->action, spec->action.kind);
 	if (!path && call->e->meta[rq->condition].why_not[0])
 		rq->impossible = call->e->meta[rq->condition].why_not;
 	else if (!path && !is_of_group(spec) && spec->scope)

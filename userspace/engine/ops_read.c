@@ -4,7 +4,6 @@
 #include "engine/ops.h"
 #include "engine/probes.h"
 
-#include "base/glob.h"
 #include "record/fold.h"
 
 #include <inttypes.h>
@@ -315,6 +314,14 @@ static void explain(struct sc_op_call *call, size_t condition, uint32_t slot)
 	sc_json_object_end(j);
 }
 
+/* Where a fire of it by itself would act: in its scope, on its one target, or for the host. */
+static bool is_judged_on(const struct sc_engine *e, const struct sc_condition *c, uint32_t slot)
+{
+	if (c->scope < 0)
+		return slot == e->ports->kernel.root_slot;
+	return sc_scope_has(sc_plan_scopes(e->plan), (uint32_t)c->scope, slot);
+}
+
 static void explain_all(struct sc_op_call *call, size_t condition)
 {
 	struct sc_engine *e = call->e;
@@ -322,11 +329,7 @@ static void explain_all(struct sc_op_call *call, size_t condition)
 	uint32_t told = 0;
 
 	for (uint32_t s = 0; s < sc_targets_end(e->targets) && told < WHY_TARGETS_MAX; s++) {
-		const struct sc_target *t = sc_targets_get(e->targets, s);
-		bool in_scope = c->spec->scope ? t && sc_glob_match(c->spec->scope, t->path)
-					       : s == e->ports->kernel.root_slot;
-
-		if (!in_scope || !t)
+		if (!sc_targets_get(e->targets, s) || !is_judged_on(e, c, s))
 			continue;
 		explain(call, condition, s);
 		told++;

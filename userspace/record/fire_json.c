@@ -18,6 +18,7 @@
 
 enum type {
 	TYPE_TEXT,     /* char array; empty is null */
+	TYPE_STRING,   /* char array; always a string, as clients of the original service expect */
 	TYPE_OBJECT,   /* char array holding a JSON object; empty is null */
 	TYPE_EVIDENCE, /* the same, left out where no evidence is wanted */
 	TYPE_U64,
@@ -54,6 +55,9 @@ static void write_value(struct sc_json *out, const struct member *m, const struc
 	switch (m->type) {
 	case TYPE_TEXT:
 		sc_json_text(out, *p ? p : NULL);
+		break;
+	case TYPE_STRING:
+		sc_json_text(out, p);
 		break;
 	case TYPE_OBJECT:
 	case TYPE_EVIDENCE:
@@ -228,6 +232,7 @@ static int read_value(const struct text *json, const json_t *v, const struct mem
 
 	switch (m->type) {
 	case TYPE_TEXT:
+	case TYPE_STRING: /* of older journals it may be null */
 		return read_text(v, p, m->size);
 	case TYPE_OBJECT:
 	case TYPE_EVIDENCE:
@@ -293,7 +298,7 @@ static const struct member members[] = {
 	MEMBER("condition_id", TEXT, condition_id),
 	MEMBER("fired_at", TIME, fired_at_ns),
 	MEMBER("fired_by", TEXT, fired_by),
-	MEMBER("reason", TEXT, reason),
+	MEMBER("reason", STRING, reason),
 	MEMBER("state_snapshot", EVIDENCE, evidence),
 	MEMBER("dispatched", BOOL, dispatched),
 	MEMBER("dispatch_result", TEXT, dispatch_result),

@@ -208,6 +208,19 @@ Test(render, why_shows_operands_holding_time_and_vetoes)
 		"  protected  VETO    holds pid 1\n");
 }
 
+Test(render, what_is_compared_with_nothing_has_no_threshold)
+{
+	assert_rendered(sc_render_why,
+			"{\"condition\":\"leak\",\"targets\":[{\"path\":\"/w\",\"truth\":\"true\","
+			"\"state\":\"clear\",\"held_s\":0,\"eval_us\":1,\"operands\":["
+			"{\"text\":\"probe(a)\",\"value\":1,\"op\":\"\",\"threshold\":null,"
+			"\"unit\":\"none\",\"truth\":\"true\"}],\"interlocks\":[]}]}",
+			"leak\n"
+			"\n/w: true, clear, held for 0s, judged in 1us\n"
+			"  OPERAND   VALUE     THRESHOLD  TRUTH\n"
+			"  probe(a)      1  -  -          true\n");
+}
+
 Test(render, why_tells_of_each_probe_what_it_said_and_when)
 {
 	assert_rendered(sc_render_why,

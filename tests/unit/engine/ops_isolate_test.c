@@ -373,3 +373,31 @@ Test(ops_isolate, an_order_to_a_breaker_needs_a_component_and_a_state)
 		cr_expect_eq(ask(text), cases[i].exit, "%s: %s", text, told("error"));
 	}
 }
+
+/* What is registered at run time may name anything; the file may lose a declaration. */
+Test(ops_isolate, a_condition_that_names_no_declared_group_cuts_nothing)
+{
+	static const char *const actions[] = {
+		"\"tenant-quarantine\",\"config\":{\"tenant_id\":\"nobody\"}",
+		"\"circuit-break-component\",\"config\":{\"component\":\"nothing\"}",
+	};
+	static const char *const scopes[] = {"", "\"scope\":\"/w/*\","};
+	char text[512];
+
+	for (size_t i = 0; i < 4; i++) {
+		bool has_scope = i / 2;
+
+		snprintf(text, sizeof(text),
+			 "{\"op\":\"register\",\"conditions\":[{\"id\":\"typo\",\"live\":true,%s"
+			 "\"action\":{\"kind\":%s}}],\"operator\":\"ada\"}",
+			 scopes[has_scope], actions[i % 2]);
+		cr_assert_eq(ask(text), 0, "%s: %s", text, told("error"));
+		snprintf(text, sizeof(text), "{\"op\":\"fire\",\"id\":\"typo\",%s" SIGNED "}",
+			 has_scope ? "\"target\":\"/w/1\"," : "");
+		cr_expect_eq(ask(text), SC_EXIT_FAILED, "%s", text);
+		cr_expect(strstr(told("error"), "is not declared"), "%s", told("error"));
+		cr_expect_eq(newest()->state, SC_FIRE_FAILED);
+		cr_expect_eq(sc_fake_traffic_gated(&fake_world.traffic), 0);
+		cr_expect_eq(sc_fake_traffic_ruled(&fake_world.traffic), 0);
+	}
+}

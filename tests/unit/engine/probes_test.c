@@ -241,6 +241,25 @@ Test(probes, unknown_never_fires_and_says_why)
 	json_decref(why);
 }
 
+/* It is told of where it is judged and would act, not of the whole tree. */
+Test(probes, why_of_a_condition_with_a_target_of_its_own_is_about_that_target)
+{
+	json_t *why, *target;
+
+	cr_assert_eq(fake_engine_reload(
+			     e, PROBES
+			     "conditions:\n"
+			     "  - {id: on-one, when: 'probe(\"sick\")', action: {kind: freeze, "
+			     "config: {target: /w/2}}}\n"),
+		     0);
+	sc_engine_tick_full(e);
+	why = shown(sc_op_why, json_pack("{s:s}", "condition", "on-one"));
+	cr_assert_eq(json_array_size(json_object_get(why, "targets")), 1);
+	target = json_array_get(json_object_get(why, "targets"), 0);
+	cr_expect_str_eq(text_at(target, "path"), "/w/2");
+	json_decref(why);
+}
+
 /* Nobody keeps its word alive: it ages. */
 Test(probes, with_its_worker_down_a_probe_says_so_when_its_answer_is_too_old)
 {

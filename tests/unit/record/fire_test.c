@@ -117,6 +117,20 @@ Test(fire, has_the_fields_of_the_http_api)
 	cr_expect_null(strstr(s.data, "state_snapshot"));
 }
 
+/* Clients of the original service take it for a string; a fire by itself gives none. */
+Test(fire, has_a_reason_that_is_never_null)
+{
+	static const char old[] = "{\"id\":\"" ID "\",\"reason\":null}";
+	struct sc_fire fire = {.id = ID, .reason = "r"};
+	_cleanup_str_ struct sc_str s;
+
+	sc_str_init_heap(&s);
+	cr_assert_eq(sc_fire_parse(old, sizeof(old) - 1, &fire), 0, "a journal of before");
+	cr_expect_str_empty(fire.reason);
+	write_fire(&s, &fire, SC_FIRE_FULL);
+	cr_expect_not_null(strstr(s.data, "\"reason\":\"\""), "%s", s.data);
+}
+
 /* A5 */
 Test(fire, a_later_record_keeps_the_evidence_of_an_earlier_one)
 {

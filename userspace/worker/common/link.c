@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 /* The core says hello before it does anything else; a loaded host may take its time. */
@@ -124,6 +125,10 @@ int sc_link_open_fd(struct sc_link *link, int fd, struct sc_link_message *hello)
 
 int sc_link_open(struct sc_link *link, struct sc_link_message *hello)
 {
+	/* Before anything is known, and long before the sandbox does the same: what runs as the
+	 * same user must not look into it, or write there, while it waits for hello. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -errno;
 	return sc_link_open_fd(link, SC_LINK_FD, hello);
 }
 
@@ -251,7 +256,18 @@ int sc_link_ready(struct sc_link *link, const char *detail)
 	return is_done(&reply) ? 0 : -EPERM;
 }
 
-int sc_link_segment(struct sc_link *link, uint64_t number)
+/* Nothing but numbers stands before it. */
+static void take_first(const struct sc_link_message *reply, uint64_t *first)
+{
+	static const char key[] = "\"first\":";
+	const char *at = strstr(reply->text, key);
+	uint64_t n = at ? strtoull(at + sizeof(key) - 1, NULL, 10) : 0;
+
+	if (n)
+		*first = n;
+}
+
+int sc_link_segment(struct sc_link *link, uint64_t number, uint64_t *first)
 {
 	_cleanup_link_message_ struct sc_link_message reply = {.fd = -1};
 	char request[64];
@@ -261,5 +277,6 @@ int sc_link_segment(struct sc_link *link, uint64_t number)
 
 	if (r < 0)
 		return r;
+	take_first(&reply, first);
 	return is_done(&reply) && reply.fd >= 0 ? SC_TAKE_FD(reply.fd) : -ENOENT;
 }

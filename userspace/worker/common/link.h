@@ -96,6 +96,7 @@ int sc_link_ready(struct sc_link *link, const char *detail);
 /*
  * Asks for segment `number` of the journal. The read-only descriptor, the caller's, at offset 0
  * (seen by everybody who has it: use pread); -ENOENT when there is none, or another -errno. The
- * segment that is written to grows under the reader, NUL up to its end.
+ * segment that is written to grows under the reader, NUL up to its end. *first is the oldest one
+ * that is there, in either case; untouched where the core does not say.
  */
-int sc_link_segment(struct sc_link *link, uint64_t number);
+int sc_link_segment(struct sc_link *link, uint64_t number, uint64_t *first);

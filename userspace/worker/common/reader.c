@@ -154,15 +154,20 @@ static int probe(struct sc_reader *r, uint64_t number, uint64_t *seq)
 	return found == -ENOENT ? 0 : found;
 }
 
-/* The last segment that begins at or before seq: doubles, then halves. */
+/* The last segment that begins at or before seq, or the oldest: doubles, then halves. */
 static int find_segment(struct sc_reader *r, uint64_t wanted, uint64_t *out)
 {
-	uint64_t low = 0, high = 1, seq = 0;
-	int found;
+	uint64_t base, low, high, seq = 0;
+	/* Whether or not it is there, the answer tells which is the oldest. */
+	int found = probe(r, SC_MAX(r->first, 1ULL), &seq);
 
+	if (found < 0)
+		return found;
+	low = base = SC_MAX(r->first, 1ULL) - 1;
+	high = base + 1;
 	while ((found = probe(r, high, &seq)) == 1 && seq <= wanted) {
 		low = high;
-		high *= 2;
+		high = base + 2 * (high - base);
 	}
 	while (found >= 0 && high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
@@ -173,7 +178,7 @@ static int find_segment(struct sc_reader *r, uint64_t wanted, uint64_t *out)
 		else
 			high = middle;
 	}
-	*out = SC_MAX(low, 1ULL);
+	*out = SC_MAX(low, base + 1);
 	return found < 0 ? found : 0;
 }
 

@@ -8,12 +8,14 @@
 
 #define SC_READER_BYTES (8 * SC_RECORD_BYTES_MAX)
 
-/* Opens segment `number` for reading: a descriptor, -ENOENT when there is none, another -errno. */
+/* Opens segment `number` for reading: a descriptor, -ENOENT when there is none, another -errno. It
+ * sets `first` of the reader where it learns of it: who needs the room may take old ones away. */
 typedef int sc_reader_open_fn(void *arg, uint64_t number);
 
 struct sc_reader {
 	sc_reader_open_fn *open;
 	void *arg;
+	uint64_t first;   /* the oldest segment there is, when `open` has told; 0 = number 1 */
 	uint64_t segment; /* being read; 0 = none */
 	int fd;
 	uint64_t offset;                   /* of the next line */

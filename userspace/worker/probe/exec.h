@@ -60,6 +60,7 @@ struct sc_execs {
 	uint64_t counter;           /* names the cgroups */
 	struct sc_exec *runs;
 	unsigned int n_runs;
+	bool is_spoiled;         /* somebody else has made cgroups among those of the runs */
 	uint64_t cgroups_failed; /* runs that went without, cgroups that could not be removed */
 };
 

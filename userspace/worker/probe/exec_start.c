@@ -110,6 +110,8 @@ static int make_parts(struct sc_exec *run, const struct sc_exec_order *order, st
 		return r;
 	r = sc_exec_group_make(&run->group, x->cgroup_fd, x->counter++);
 	x->cgroups_failed += r < 0;
+	/* The names and the number are ours: a program has left its run to make some. */
+	x->is_spoiled |= r == -EEXIST || r == -EAGAIN;
 	return r;
 }
 

@@ -96,7 +96,7 @@ static int open_segment(void *arg, uint64_t number)
 {
 	struct sc_notify *t = arg;
 
-	return sc_link_segment(t->prober->link, number);
+	return sc_link_segment(t->prober->link, number, &t->reader.first);
 }
 
 static int look_at(struct sc_notify *t)

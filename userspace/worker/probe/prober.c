@@ -136,6 +136,7 @@ void sc_prober_done(struct sc_prober *p)
 	sc_reactor_done(&p->reactor);
 }
 
+/* Programs that spoil the cgroups of the others end it: the core makes all of them anew. */
 int sc_prober_run(struct sc_prober *p)
 {
 	int r = 0;
@@ -145,6 +146,10 @@ int sc_prober_run(struct sc_prober *p)
 		drain(p);
 		if (p->stops || p->link_error)
 			return p->stops ? 0 : p->link_error;
+		if (p->execs.is_spoiled) {
+			sc_log_error("a program has made cgroups beside its own");
+			return -EOWNERDEAD;
+		}
 		r = sc_reactor_turn(&p->reactor);
 	}
 	return r;

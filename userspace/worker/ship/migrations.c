@@ -166,7 +166,7 @@ int sc_migrations_read(const char *path, struct sc_migrations **out, struct sc_d
 		return sc_diag_set(
 			diag, -ENOENT, 0, 0,
 			"no migrations at %s; SCRAM_MIGRATIONS_DIR names their directory",
-			path ? path : "../migrations or ../share/scram/migrations");
+			path ? path : "../migrations or ../share/scram/migrations of the program");
 	r = read_all(dir, m, diag);
 	if (r == 0 && m->n == 0)
 		r = sc_diag_set(diag, -ENOENT, 0, 0,

@@ -190,7 +190,7 @@ int sc_ship_quarantine(struct sc_ship *s, uint64_t seq, const struct sc_str *lin
 int sc_ship_open_segment(void *ship, uint64_t number)
 {
 	struct sc_ship *s = ship;
-	int fd = sc_link_segment(s->link, number);
+	int fd = sc_link_segment(s->link, number, &s->reader.first);
 
 	/* ENOENT is the answer; all else says that there was none. */
 	return fd >= 0 || fd == -ENOENT ? fd : end(s, fd);

@@ -162,6 +162,7 @@ Test(link, ready_and_segment_take_the_core_at_its_word)
 	struct stat want, got;
 	struct sc_link link;
 	_cleanup_close_ int core = open_link(&link);
+	uint64_t first = 0;
 	int fd;
 
 	say(core, DONE);
@@ -169,9 +170,14 @@ Test(link, ready_and_segment_take_the_core_at_its_word)
 	say(core, FAILED);
 	cr_expect_eq(sc_link_ready(&link, NULL), -EPERM);
 	say(core, FAILED);
-	cr_expect_eq(sc_link_segment(&link, 3), -ENOENT);
+	cr_expect_eq(sc_link_segment(&link, 3, &first), -ENOENT);
+	cr_expect_eq(first, 0, "it does not say");
+	say(core, "{\"number\":3,\"first\":14,\"last\":15,\"exit\":1,\"error\":\"no\"}");
+	cr_expect_eq(sc_link_segment(&link, 3, &first), -ENOENT);
+	cr_expect_eq(first, 14);
 	say_with(core, DONE, file);
-	fd = sc_link_segment(&link, 3);
+	fd = sc_link_segment(&link, 3, &first);
+	cr_expect_eq(first, 14);
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(fstat(file, &want), 0);
 	cr_assert_eq(fstat(fd, &got), 0);

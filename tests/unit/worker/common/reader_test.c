@@ -20,7 +20,7 @@
 struct paper {
 	int fd[SEGMENTS_MAX];
 	size_t used[SEGMENTS_MAX];
-	unsigned int n;
+	unsigned int n, taken; /* the oldest ones that somebody took away */
 	uint64_t seq;
 	char hash[SC_HASH_TEXT_MAX];
 	struct sc_reader reader;
@@ -28,9 +28,10 @@ struct paper {
 
 static int open_segment(void *arg, uint64_t number)
 {
-	const struct paper *p = arg;
+	struct paper *p = arg;
 
-	if (number < 1 || number > p->n)
+	p->reader.first = p->taken + 1;
+	if (number <= p->taken || number > p->n)
 		return -ENOENT;
 	return fcntl(p->fd[number - 1], F_DUPFD_CLOEXEC, 0);
 }
@@ -101,6 +102,28 @@ Test(reader, finds_every_record_and_reads_on_from_there)
 	}
 	cr_expect_str_eq(p.reader.host_id, HOST);
 	cr_expect_eq(p.reader.damaged, 0);
+}
+
+/* An operator makes room: what follows must not be unheard of from then on. */
+Test(reader, finds_what_is_left_when_the_oldest_segments_were_taken_away)
+{
+	enum { SEGMENTS = 11 };
+	_cleanup_paper_ struct paper p;
+
+	paper_init(&p);
+	write_segments(&p, SEGMENTS);
+	add_segment(&p);
+	for (p.taken = 1; p.taken < SEGMENTS; p.taken++) {
+		uint64_t oldest = p.taken * PER_SEGMENT + 1;
+
+		for (uint64_t seq = 1; seq <= p.seq; seq++) {
+			cr_assert_eq(sc_reader_seek(&p.reader, seq), 0, "%lu", seq);
+			cr_assert_eq(sc_reader_next(&p.reader), 1);
+			cr_assert_eq(p.reader.line.record.seq, SC_MAX(seq, oldest));
+		}
+		cr_assert_eq(sc_reader_seek(&p.reader, p.seq + 1), 0);
+		cr_assert_eq(sc_reader_next(&p.reader), 0);
+	}
 }
 
 Test(reader, goes_on_where_the_journal_grows)
