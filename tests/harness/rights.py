@@ -84,7 +84,7 @@ class Local(http.client.HTTPConnection):
 
 
 def ask_http(make, method, path, headers, body):
-    """A status, or `connect`."""
+    """A status, `connect`, or `closed` where an answer was due."""
     connection = make()
     try:
         connection.connect()
@@ -101,6 +101,8 @@ def ask_http(make, method, path, headers, body):
         return connection.getresponse().status
     except PermissionError:
         return "connect"
+    except (http.client.RemoteDisconnected, ConnectionResetError):
+        return "closed"
     finally:
         connection.close()
 

@@ -38,11 +38,22 @@ static void resume(struct sc_call *call)
 	MHD_resume_connection(call->connection);
 }
 
-void sc_call_share(struct sc_call *call, struct MHD_Response *response)
+void sc_shared_release(struct sc_shared **shared)
+{
+	struct sc_shared *s = SC_TAKE_PTR(*shared);
+
+	if (!s || --s->users > 0)
+		return;
+	MHD_destroy_response(s->response);
+	free(s);
+}
+
+void sc_call_share(struct sc_call *call, struct sc_shared *shared)
 {
 	SC_ASSERT(!call->response);
-	call->response = response;
-	call->is_shared = true;
+	shared->users++;
+	call->shared = shared;
+	call->response = shared->response;
 	call->status = 200;
 	resume(call);
 }

@@ -47,8 +47,15 @@ enum sc_view_kind {
 /* Makes the body of the core's replies; false = it could not. */
 typedef bool sc_view_fn(struct sc_api *api, json_t *const *replies, struct sc_str *out);
 
+/* An answer of a view. The library holds it from when it is queued, which is a turn after a call
+ * was resumed for it: until then the call does. */
+struct sc_shared {
+	struct MHD_Response *response;
+	unsigned int users;
+};
+
 struct sc_view {
-	struct MHD_Response *response; /* NULL = to be made */
+	struct sc_shared *shared; /* NULL = to be made */
 	uint64_t made_ns;
 	json_t *replies[SC_VIEW_ASKS_MAX];
 	size_t n_replies;
@@ -120,7 +127,7 @@ struct sc_call {
 	json_t *args; /* the body */
 	sc_ask_fn *then;
 	struct MHD_Response *response;
-	bool is_shared; /* the response is a view's */
+	struct sc_shared *shared; /* that the response is of; NULL = it is the call's own */
 	unsigned int status;
 	struct sc_call *next; /* waiting for the same view */
 };
@@ -135,8 +142,10 @@ void sc_call_answer_json(struct sc_call *call, unsigned int status, const json_t
 void sc_call_fail(struct sc_call *call, unsigned int status, const char *fmt, ...) _printf_(3, 4);
 /* One with the usual headers; NULL when out of memory. */
 struct MHD_Response *sc_response_new(const char *type, const void *body, size_t size);
-/* The call is answered by a response that others share. */
-void sc_call_share(struct sc_call *call, struct MHD_Response *response);
+/* Gives up a share, the last one with the response; *shared is NULL then. */
+void sc_shared_release(struct sc_shared **shared);
+/* The call is answered by a response that others share; it takes a share of its own. */
+void sc_call_share(struct sc_call *call, struct sc_shared *shared);
 /* The call waits from now on; answering resumes it. */
 void sc_call_suspend(struct sc_call *call);
 /* Parses the body into call->args, an object; false with the call answered. */

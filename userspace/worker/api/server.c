@@ -30,7 +30,9 @@ static int fd_of(struct MHD_Connection *connection)
 
 static void call_free(struct sc_call *call)
 {
-	if (call->response && !call->is_shared)
+	if (call->shared)
+		sc_shared_release(&call->shared);
+	else if (call->response)
 		MHD_destroy_response(call->response);
 	json_decref(call->args);
 	free(call->body);

@@ -21,17 +21,21 @@ struct view_row {
 
 static const struct view_row rows[SC_VIEW_COUNT];
 
-static void drop(struct sc_view *view)
+static struct sc_shared *share(struct MHD_Response *response)
 {
-	if (view->response)
-		MHD_destroy_response(view->response); /* calls that send it hold it themselves */
-	view->response = NULL;
+	struct sc_shared *shared = response ? malloc(sizeof(*shared)) : NULL;
+
+	if (shared)
+		*shared = (struct sc_shared){.response = response, .users = 1};
+	else if (response)
+		MHD_destroy_response(response);
+	return shared;
 }
 
 void sc_views_drop(struct sc_api *api)
 {
 	for (int i = 0; i < SC_VIEW_COUNT; i++)
-		drop(&api->views[i]);
+		sc_shared_release(&api->views[i].shared);
 }
 
 static void forget_replies(struct sc_view *view)
@@ -52,7 +56,7 @@ void sc_views_done(struct sc_api *api)
 
 static bool is_fresh(const struct sc_view *view)
 {
-	return view->response && sc_mono_ns() - view->made_ns < SC_VIEW_AGE_NS;
+	return view->shared && sc_mono_ns() - view->made_ns < SC_VIEW_AGE_NS;
 }
 
 static void make(struct sc_api *api, struct sc_view *view)
@@ -62,7 +66,7 @@ static void make(struct sc_api *api, struct sc_view *view)
 	_cleanup_str_ struct sc_str body;
 
 	sc_str_init_heap(&body);
-	drop(view);
+	sc_shared_release(&view->shared);
 	if (row->page) {
 		body = view->pages;
 		view->pages = (struct sc_str){0};
@@ -71,15 +75,15 @@ static void make(struct sc_api *api, struct sc_view *view)
 		body.truncated = true;
 	}
 	if (!body.truncated)
-		view->response = sc_response_new(row->type, body.data, body.len);
+		view->shared = share(sc_response_new(row->type, body.data, body.len));
 	view->made_ns = sc_mono_ns();
 	view->is_asking = false;
 	api->counters.views_made++;
 	forget_replies(view);
 	for (call = SC_TAKE_PTR(view->waiting); call; call = next) {
 		next = call->next;
-		if (view->response)
-			sc_call_share(call, view->response);
+		if (view->shared)
+			sc_call_share(call, view->shared);
 		else
 			sc_call_fail(call, 503, "the agent cannot tell; try again");
 	}
@@ -149,7 +153,7 @@ void sc_call_view(struct sc_call *call, enum sc_view_kind kind)
 	struct sc_view *view = &call->api->views[kind];
 
 	if (is_fresh(view)) {
-		sc_call_share(call, view->response);
+		sc_call_share(call, view->shared);
 		return;
 	}
 	sc_call_suspend(call);

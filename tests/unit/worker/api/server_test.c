@@ -32,6 +32,7 @@ static int core_fd = -1;
 static struct client clients[CLIENTS];
 static struct sc_frame_reader reader;
 static unsigned int pages, most_in_page;
+static bool changes_always;
 
 static void serve(int link_fd, const int *fds)
 {
@@ -136,6 +137,19 @@ static void answer_signals(const json_t *request)
 	send_text(out.data, out.len);
 }
 
+/* Behind the reply, so that what was made of it is old before anybody has got it. */
+static void tell_change(void)
+{
+	static unsigned int conditions;
+	char text[128];
+	int n = snprintf(text, sizeof(text),
+			 SC_EVENT_HEAD SC_EVENT_CHANGED "\",\"conditions\":%u,\"fires\":0,"
+							"\"status\":0,\"seq\":0}",
+			 ++conditions);
+
+	send_text(text, (size_t)n);
+}
+
 static void be_core(void)
 {
 	json_t *request;
@@ -148,6 +162,8 @@ static void be_core(void)
 		cr_assert_not_null(op, "%s", reader.data);
 		cr_assert_str_eq(op, "signals");
 		answer_signals(request);
+		if (changes_always)
+			tell_change();
 		json_decref(request);
 		sc_frame_reader_reset(&reader);
 	}
@@ -248,6 +264,17 @@ Test(server, tells_ten_thousand_targets_within_its_memory)
 		expect_list(&clients[i], TARGETS, i % 2 ? TARGETS : 0);
 	cr_expect_leq(most_in_page, SC_SIGNALS_LIMIT_MAX);
 	cr_expect_geq(pages, 2 * TARGETS / SC_SIGNALS_LIMIT_MAX);
+}
+
+Test(server, an_answer_that_many_wait_for_may_be_old_before_it_is_sent)
+{
+	changes_always = true;
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i].more = 2;
+		ask(&clients[i], "/v1/targets");
+	}
+	play();
+	cr_expect_eq(waitpid(worker, NULL, WNOHANG), 0, "the worker died");
 }
 
 Test(server, tells_a_page_and_where_the_next_begins)
