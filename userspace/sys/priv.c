@@ -6,6 +6,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,12 +94,18 @@ static int spare_from_oom(void)
 	return sc_write_all(fd, "-1000", strlen("-1000"));
 }
 
+/* What is larger is mapped by itself, and given back when it is freed. The C library would raise
+ * this to what was freed last: the kernel's types, of which libbpf makes copies of 5 MiB. Locked,
+ * what they leave in the heap stays resident, and is cleared for tables that nobody touches. */
+#define MAPPED_BYTES (128 * 1024)
+
 void sc_priv_harden(struct sc_privileges *p)
 {
 	/* Unlimited first: MCL_FUTURE under a small limit would make later mappings fail. */
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	int error = 0;
 
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		error = -errno;
