@@ -114,41 +114,20 @@ static void on_http_done(void *owner, const struct sc_http_result *result)
 	ended(s, delivery, why);
 }
 
-/* Asks the core for the open file: 0, or -errno with its words in why. */
-static int ask_secret(struct sc_sink *s, int *fd, char *why, size_t size)
-{
-	_cleanup_str_ struct sc_str request;
-	struct sc_json j;
-	json_t *reply;
-
-	sc_str_init_heap(&request);
-	sc_json_init(&j, &request);
-	sc_json_object_begin(&j);
-	sc_json_member_text(&j, "op", "secret");
-	sc_json_member_text(&j, "sink", s->name);
-	sc_json_object_end(&j);
-	reply = sc_prober_ask(s->prober, request.data, request.len, fd);
-	if (*fd < 0) {
-		const char *error = json_string_value(json_object_get(reply, "error"));
-
-		snprintf(why, size, "its secret cannot be read: %.160s",
-			 error ? error : "no descriptor came");
-	}
-	json_decref(reply);
-	return *fd < 0 ? -ENOENT : 0;
-}
-
 /* The secret is read anew each time, and nowhere kept: it may have been changed. */
 static int sign(struct sc_sink *s, struct sc_webhook_head *head, const struct sc_notification *n,
 		int64_t unix_s, char *why)
 {
 	char secret[SC_SECRET_MAX + 1];
 	_cleanup_close_ int fd = -1;
-	int r = ask_secret(s, &fd, why, SC_NOTIFY_WHY_MAX);
+	char error[SC_SECRET_WHY_MAX];
+	int r = sc_secret_ask(s->prober, "sink", s->name, &fd, error);
 	ssize_t size;
 
-	if (r < 0)
+	if (r < 0) {
+		snprintf(why, SC_NOTIFY_WHY_MAX, "its secret cannot be read: %s", error);
 		return r;
+	}
 	size = sc_secret_read(fd, false, secret);
 	if (size < 0)
 		snprintf(why, SC_NOTIFY_WHY_MAX, "its secret cannot be read: %s",

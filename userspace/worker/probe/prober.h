@@ -16,7 +16,8 @@ struct sc_notify;
 struct sc_schedule;
 
 /* The longest secret that is read. */
-#define SC_SECRET_MAX 4096
+#define SC_SECRET_MAX     4096
+#define SC_SECRET_WHY_MAX 160
 
 struct sc_prober {
 	struct sc_link *link; /* borrowed */
@@ -46,6 +47,13 @@ int sc_prober_run(struct sc_prober *p);
  * which ends the process after this turn.
  */
 struct json_t *sc_prober_ask(struct sc_prober *p, const char *request, size_t size, int *fd);
+
+/*
+ * Asks the core for the secret of the `probe` or `sink` (kind) of that name: 0 with its open file
+ * in *fd, the caller's; -errno with why, in the core's words.
+ */
+int sc_secret_ask(struct sc_prober *p, const char *kind, const char *name, int *fd,
+		  char why[static SC_SECRET_WHY_MAX]);
 
 /*
  * Reads a secret from the descriptor, at most SC_SECRET_MAX bytes, into buf of SC_SECRET_MAX + 1: a

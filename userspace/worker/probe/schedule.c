@@ -177,45 +177,23 @@ static int post(struct probe *p, const char *authorization)
 	return sc_http_start(&p->s->prober->reactor, &order, &p->post);
 }
 
-/* Asks the core for the open file: 0 with a descriptor, or -errno with the core's words in why. */
-static int ask_token(struct probe *p, int *fd, char *why, size_t why_size)
-{
-	_cleanup_str_ struct sc_str request;
-	struct sc_json j;
-	json_t *reply;
-
-	sc_str_init_heap(&request);
-	sc_json_init(&j, &request);
-	sc_json_object_begin(&j);
-	sc_json_member_text(&j, "op", "secret");
-	sc_json_member_text(&j, "probe", p->name);
-	sc_json_object_end(&j);
-	if (request.truncated)
-		return -ENOMEM;
-	reply = sc_prober_ask(p->s->prober, request.data, request.len, fd);
-	if (*fd < 0) {
-		const char *error = json_string_value(json_object_get(reply, "error"));
-
-		sc_strcopy(why, why_size, error ? error : "no descriptor came");
-	}
-	json_decref(reply);
-	return *fd < 0 ? -ENOENT : 0;
-}
-
 /* The token is read anew each time, and nowhere kept. */
 static int start_http(struct probe *p, char *why, size_t why_size)
 {
 	static const char head[] = "Authorization: Bearer ";
 	char line[sizeof(head) + SC_SECRET_MAX];
+	char error[SC_SECRET_WHY_MAX];
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
 	int r;
 
 	if (!json_is_true(json_object_get(p->def, "has_token")))
 		return post(p, NULL);
-	r = ask_token(p, &fd, why, why_size);
-	if (r < 0)
+	r = sc_secret_ask(p->s->prober, "probe", p->name, &fd, error);
+	if (r < 0) {
+		sc_strcopy(why, why_size, error);
 		return r;
+	}
 	memcpy(line, head, sizeof(head));
 	n = sc_secret_read(fd, true, line + sizeof(head) - 1);
 	r = n < 0 ? (int)n : post(p, line);
